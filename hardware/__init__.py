@@ -1,0 +1,1 @@
+"""The outside world: what reaches the servos, and what guards them."""

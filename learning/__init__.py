@@ -1,0 +1,1 @@
+"""Readers and controllers, trained on what `duchenne.sim` shows."""

@@ -1,0 +1,1 @@
+"""Runnable stories: the command line, the mirror, the benchmarks."""

@@ -1,0 +1,1 @@
+"""The robot face: mechanism, servos, limits, simulation and pictures."""

@@ -1,0 +1,1 @@
+"""What ties simulation to reality: retargeting, recordings, viewers."""
