@@ -114,6 +114,14 @@ OUTER_EYE_DISTANCE_M = float(np.linalg.norm(CANONICAL[33] - CANONICAL[263]))
 """Distance between the outer eye corners, the unit of normalised landmark errors (NME)."""
 
 
+EYEBALL_RADIUS_M = 0.012
+EYE_CENTERS = _frozen(
+    np.array([[*REST[list(ring), :2].mean(0), REST[list(ring), 2].max() - EYEBALL_RADIUS_M + 0.0012]
+              for ring in (EYE_RIGHT, EYE_LEFT)])
+)  # fmt: skip
+"""Centres about which the eyeballs turn, rows right and left, (2, 3) m."""
+
+
 def _near(*centres: int, radius_m: float) -> tuple[int, ...]:
     distance = np.linalg.norm(CANONICAL[:, None] - CANONICAL[list(centres)][None], axis=-1).min(1)
     return tuple(int(v) for v in np.flatnonzero(distance <= radius_m))

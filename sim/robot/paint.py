@@ -1,0 +1,299 @@
+"""Paints of the robot's skin, eyes and teeth, drawn from the mesh's own texture coordinates.
+
+Painted brows, lips and lash lines are what a landmark tracker measures by, so their outlines run exactly
+through the vertices that the tracker will be asked about.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import cv2
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+from .. import mesh
+from ..errors import VocabularyError
+from .drape import LID_UV, LINING_UV
+
+Rgb = tuple[int, int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paint:
+    """One exchangeable skin: colours as (red, green, blue), 0…255 each."""
+
+    base: Rgb
+    shade: Rgb
+    """What hollows and edges tend to."""
+    light: Rgb
+    """What ridges tend to."""
+    blush: Rgb
+    upper_lip: Rgb
+    lower_lip: Rgb
+    brow: Rgb
+    lash: Rgb
+    iris: Rgb
+    shell: Rgb
+    trim: Rgb
+    marks: Rgb | None = None
+    """Colour of the spiral marks, if the skin carries any."""
+
+
+SKINS = MappingProxyType(
+    {
+        "porcelain": Paint(
+            base=(240, 205, 186), shade=(176, 118, 100), light=(255, 236, 222), blush=(232, 138, 124),
+            upper_lip=(186, 84, 86), lower_lip=(208, 106, 104), brow=(70, 46, 34), lash=(44, 28, 26),
+            iris=(86, 130, 168), shell=(238, 240, 243), trim=(74, 84, 96),
+        ),
+        "sand": Paint(
+            base=(216, 165, 130), shade=(140, 88, 64), light=(240, 200, 168), blush=(206, 110, 88),
+            upper_lip=(158, 74, 68), lower_lip=(186, 96, 86), brow=(46, 30, 22), lash=(34, 22, 20),
+            iris=(112, 84, 48), shell=(236, 234, 228), trim=(78, 72, 66),
+        ),
+        "umber": Paint(
+            base=(134, 88, 62), shade=(70, 40, 28), light=(174, 124, 92), blush=(150, 72, 54),
+            upper_lip=(104, 48, 46), lower_lip=(142, 72, 66), brow=(24, 15, 12), lash=(16, 10, 9),
+            iris=(82, 52, 30), shell=(226, 222, 214), trim=(58, 52, 48),
+        ),
+        "azure": Paint(
+            base=(160, 202, 228), shade=(84, 124, 162), light=(204, 232, 246), blush=(150, 160, 214),
+            upper_lip=(84, 104, 166), lower_lip=(104, 128, 188), brow=(40, 58, 96), lash=(26, 36, 62),
+            iris=(60, 134, 160), shell=(240, 243, 246), trim=(84, 100, 122),
+        ),
+        "indigo": Paint(
+            base=(74, 100, 166), shade=(34, 46, 96), light=(116, 146, 206), blush=(104, 86, 170),
+            upper_lip=(46, 38, 100), lower_lip=(70, 60, 132), brow=(18, 20, 50), lash=(12, 14, 34),
+            iris=(96, 170, 190), shell=(214, 220, 232), trim=(46, 54, 84), marks=(126, 170, 226),
+        ),
+    }
+)  # fmt: skip
+"""The skins by name: three human tones, the light blue of the published robot and its darker blue with spirals."""
+
+
+def skin_named(name: str) -> Paint:
+    """The paint of that name. Raises `VocabularyError`."""
+    try:
+        return SKINS[name]
+    except KeyError:
+        raise VocabularyError(f"unknown skin {name!r}; allowed: {', '.join(SKINS)}") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Brow:
+    """Form of the painted brow against the tracker's ten brow vertices; searched for least tracking error."""
+
+    rise: float = 0.0
+    """Shift upwards, as a share of the texture's height."""
+    thickness: float = 1.0
+    """Of the vertices' own band."""
+    alpha: float = 0.95
+    blur: float = 0.0022
+    """Softness of the outline, as a share of the texture's width."""
+    tail: float = 0.0
+    """How far the outer end is drawn beyond the vertices, as a share of the brow's length."""
+    head: float = 0.0
+
+
+def skin_texture(paint: Paint, size_px: int = 1024, brow: Brow = Brow()) -> np.ndarray:
+    """Picture of the skin in the mesh's texture coordinates, (size, size, 3) uint8, row 0 at v = 0."""
+    canvas = _Canvas(size_px, paint.base)
+    _shade(canvas, paint)
+    if paint.marks is not None:
+        _spirals(canvas, paint.marks)
+    _lips(canvas, paint)
+    for side in ("right", "left"):
+        _eye(canvas, paint, side)
+        _brow(canvas, paint, side, brow)
+        _nostril(canvas, paint, side)
+    _corners(canvas, paint)
+    return canvas.picture()
+
+
+class _Canvas:
+    """A picture that is painted in texture coordinates, (n, 2), with soft edges."""
+
+    def __init__(self, size_px: int, base: Rgb):
+        self._n = size_px
+        self._picture = np.full((size_px, size_px, 3), base, np.float32)
+
+    def fill(self, uv: np.ndarray, colour: Rgb, alpha: float, blur: float = 0.0) -> None:
+        mask = np.zeros((self._n, self._n), np.float32)
+        cv2.fillPoly(mask, [self._fixed(uv)], 1.0, cv2.LINE_AA, shift=4)
+        self._lay(mask, colour, alpha, blur)
+
+    def line(self, uv: np.ndarray, width: float, colour: Rgb, alpha: float, blur: float = 0.0) -> None:
+        mask = np.zeros((self._n, self._n), np.float32)
+        thick = max(1, round(width * self._n))
+        cv2.polylines(mask, [self._fixed(uv)], False, 1.0, thick, cv2.LINE_AA, shift=4)
+        self._lay(mask, colour, alpha, blur)
+
+    def spot(self, uv: np.ndarray, radius: Sequence[float], colour: Rgb, alpha: float, turn_rad: float = 0.0) -> None:
+        """A Gaussian spot with standard deviations `radius` along its two axes."""
+        y, x = np.mgrid[0 : self._n, 0 : self._n].astype(np.float32) / self._n
+        x, y = x - uv[0], y - uv[1]
+        c, s = np.cos(turn_rad), np.sin(turn_rad)
+        mask = np.exp(-0.5 * (((c * x + s * y) / radius[0]) ** 2 + ((c * y - s * x) / radius[1]) ** 2))
+        self._lay(mask.astype(np.float32), colour, alpha, 0)
+
+    def gradient(self, corners, colours: Sequence[Rgb]) -> None:
+        """Fill a rectangle ((u0, v0), (u1, v1)) with colours from its low v to its high v."""
+        (u0, v0), (u1, v1) = np.round(np.asarray(corners) * self._n).astype(int)
+        stops = np.linspace(0, 1, len(colours))
+        at = np.linspace(0, 1, v1 - v0 + 8)
+        column = np.stack([np.interp(at, stops, [c[k] for c in colours]) for k in range(3)], 1)
+        self._picture[v0 - 4 : v1 + 4, u0 - 4 : u1 + 4] = column[:, None]
+
+    def picture(self) -> np.ndarray:
+        return np.clip(np.round(self._picture), 0, 255).astype(np.uint8)
+
+    def _fixed(self, uv: np.ndarray) -> np.ndarray:
+        return np.round(np.asarray(uv) * self._n * 16).astype(np.int32)
+
+    def _lay(self, mask: np.ndarray, colour: Rgb, alpha: float, blur: float) -> None:
+        if blur:
+            mask = cv2.GaussianBlur(mask, (0, 0), blur * self._n)
+        mask = (alpha * mask)[..., None]
+        self._picture += mask * (np.array(colour, np.float32) - self._picture)
+
+
+def _curve(vertices: Sequence[int] | np.ndarray, samples: int = 12, closed: bool = False) -> np.ndarray:
+    """A smooth curve in texture coordinates through vertices (indices) or points (n, 2)."""
+    points = np.asarray(vertices)
+    points = mesh.UV[points] if points.ndim == 1 else points
+    if closed:
+        points = np.concatenate([points, points[:1]])
+    step = np.linalg.norm(np.diff(points, axis=0), axis=1) ** 0.5
+    at = np.concatenate([[0], np.cumsum(step)])
+    spline = CubicSpline(at, points, bc_type="periodic" if closed else "natural")
+    return spline(np.linspace(0, at[-1], samples * len(step) + 1))
+
+
+def _sided(right: Sequence[int], side: str) -> list[int]:
+    return list(right) if side == "right" else [int(mesh.MIRROR[v]) for v in right]
+
+
+def _between(a: int, b: int, share: float) -> np.ndarray:
+    return (1 - share) * mesh.UV[a] + share * mesh.UV[b]
+
+
+def _shade(canvas: _Canvas, paint: Paint) -> None:
+    """Hollows and ridges that a small studio light would show, painted so that they cost nothing."""
+    oval = _curve(mesh.FACE_OVAL, closed=True)
+    canvas.line(np.concatenate([oval, oval[:2]]), 0.05, paint.shade, 0.30, blur=0.022)
+    for side in ("right", "left"):
+        cheek, = _sided([50], side)
+        canvas.spot(mesh.UV[cheek] + [0, 0.012], (0.062, 0.05), paint.blush, 0.34)
+        canvas.spot(mesh.UV[_sided([117], side)[0]], (0.035, 0.016), paint.light, 0.30)
+        canvas.fill(_curve(_sided([247, 30, 29, 27, 28, 56, 190, 189, 221, 222, 223, 224, 225, 113], side), closed=True),
+                    paint.shade, 0.28, blur=0.014)
+        canvas.line(_curve(_sided([193, 122, 196, 236, 198, 209, 129], side)), 0.014, paint.shade, 0.20, blur=0.011)
+        canvas.line(_curve(_sided([129, 64, 98], side)), 0.008, paint.shade, 0.35, blur=0.005)
+        canvas.line(_curve(_sided([165, 92, 57], side)), 0.012, paint.shade, 0.10, blur=0.010)
+        canvas.line(_curve(_sided([230, 231, 232], side)), 0.012, paint.shade, 0.16, blur=0.010)
+    canvas.line(_curve([168, 6, 197, 195, 5]), 0.016, paint.light, 0.45, blur=0.010)
+    canvas.spot(mesh.UV[4], (0.016, 0.012), paint.light, 0.35)
+    canvas.spot(mesh.UV[9] - [0, 0.03], (0.09, 0.05), paint.light, 0.30)
+    canvas.spot(mesh.UV[199], (0.035, 0.016), paint.light, 0.25)
+    canvas.spot(mesh.UV[18] + [0, 0.010], (0.04, 0.009), paint.shade, 0.35)
+    canvas.spot(_between(2, 0, 0.5), (0.008, 0.018), paint.shade, 0.16)
+
+
+def _lips(canvas: _Canvas, paint: Paint) -> None:
+    half = len(mesh.LIPS_OUTER) // 2
+    lower_out, upper_out = list(mesh.LIPS_OUTER[: half + 1]), [*mesh.LIPS_OUTER[half:], mesh.LIPS_OUTER[0]]
+    seam_low, seam_up = list(mesh.LIPS_INNER[: half + 1]), [*mesh.LIPS_INNER[half:], mesh.LIPS_INNER[0]]
+    for outer, inner, colour in ((lower_out, seam_low, paint.lower_lip), (upper_out, seam_up, paint.upper_lip)):
+        canvas.fill(np.concatenate([_curve(outer), _curve(inner)[::-1]]), colour, 0.92, blur=0.0022)
+    dark = tuple(int(0.45 * c) for c in paint.upper_lip)
+    canvas.line(_curve(seam_up), 0.004, dark, 0.75, blur=0.0015)
+    canvas.line(_curve(seam_low), 0.004, dark, 0.55, blur=0.0015)
+    canvas.spot(_between(16, 17, 0.3), (0.030, 0.006), paint.light, 0.22)
+
+
+def _eye(canvas: _Canvas, paint: Paint, side: str) -> None:
+    upper = _sided([33, 246, 161, 160, 159, 158, 157, 173, 133], side)
+    lower = _sided([33, 7, 163, 144, 145, 153, 154, 155, 133], side)
+    crease = _sided([130, 247, 30, 29, 27, 28, 56, 190], side)
+    canvas.line(_curve(upper + lower[::-1]), 0.014, paint.shade, 0.35, blur=0.006)
+    canvas.line(_curve(crease), 0.0035, paint.shade, 0.60, blur=0.0015)
+    canvas.line(_curve(upper), 0.0095, paint.lash, 0.95, blur=0.0012)
+    canvas.line(_curve(lower), 0.0035, paint.lash, 0.60, blur=0.0012)
+    corner, out = mesh.UV[upper[0]], mesh.UV[upper[0]] - mesh.UV[upper[2]]
+    canvas.line(np.array([corner - 0.2 * out, corner + [0.35 * out[0], 0.1 * out[1]]]), 0.005, paint.lash, 0.8, blur=0.0012)
+
+
+def _brow(canvas: _Canvas, paint: Paint, side: str, form: Brow) -> None:
+    upper = mesh.UV[_sided([70, 63, 105, 66, 107], side)]
+    lower = mesh.UV[_sided([46, 53, 52, 65, 55], side)]
+    middle, half = (upper + lower) / 2, (upper - lower) / 2 * form.thickness
+    middle = middle - [0, form.rise]
+    tail, head = middle[0] + form.tail * (middle[0] - middle[2]), middle[-1] + form.head * (middle[-1] - middle[2])
+    top, bottom = middle + half, middle - half
+    outline = np.concatenate([[tail], _curve(top), [head], _curve(bottom)[::-1]])
+    canvas.fill(outline, paint.brow, form.alpha, blur=form.blur)
+
+
+def _nostril(canvas: _Canvas, paint: Paint, side: str) -> None:
+    outer, inner = _sided([98, 97], side)
+    turn = 0.25 if side == "right" else -0.25
+    dark = tuple(int(0.35 * c) for c in paint.shade)
+    canvas.spot(_between(outer, inner, 0.52), (0.0125, 0.0055), dark, 0.85, turn_rad=turn)
+
+
+def _spirals(canvas: _Canvas, colour: Rgb) -> None:
+    """Three spirals: on both cheeks and on the forehead, and a row of dots that leads to each temple."""
+    for side, sign in (("right", -1), ("left", 1)):
+        (cheek,) = _sided([123], side)
+        _spiral(canvas, mesh.UV[cheek] + [-0.01 * sign, 0.03], 0.052, sign, colour)
+        start, end = mesh.UV[_sided([68, 162], side)] + [[0, 0.0], [-0.03 * sign, 0]]
+        for k in range(5):
+            canvas.spot(start + (end - start) * k / 4, (0.0055 - 0.0006 * k,) * 2, colour, 0.8)
+    _spiral(canvas, mesh.UV[151] - [0, 0.012], 0.034, 1, colour)
+
+
+def _spiral(canvas: _Canvas, centre: np.ndarray, radius: float, sign: int, colour: Rgb) -> None:
+    turn = np.linspace(0.6, 5.2 * np.pi, 160)
+    reach = radius * (turn / turn[-1]) ** 0.9
+    canvas.line(centre + np.stack([sign * reach * np.cos(turn), reach * np.sin(turn)], 1), 0.006, colour, 0.85, 0.001)
+
+
+def _corners(canvas: _Canvas, paint: Paint) -> None:
+    """Small swatches outside the face for what the sheet's own picture does not cover."""
+    lip = tuple(int(0.72 * c) for c in paint.lower_lip)
+    canvas.gradient(LINING_UV, (lip, lip, (62, 20, 22), (44, 12, 15), (30, 8, 10), (18, 5, 7)))
+    waterline = tuple(int(0.5 * a + 0.5 * b) for a, b in zip(paint.shade, paint.blush, strict=True))
+    canvas.gradient(LID_UV, (paint.lash, paint.lash, waterline, waterline))
+
+
+def eye_texture(paint: Paint, size_px: int = 256, iris_share: float = 0.295) -> np.ndarray:
+    """Picture of an eyeball, pole in the middle and radius proportional to the angle from it.
+
+    The rim of the picture is 100° from the pole; the iris fills `iris_share` of that. The pupil is a camera lens.
+    """
+    n = size_px
+    y, x = (np.mgrid[0:n, 0:n] + 0.5) / n * 2 - 1
+    radius, angle = np.hypot(x, y) / iris_share, np.arctan2(y, x)
+    white = np.array((236, 236, 234.0)) + np.clip((radius - 1.6) / 2, 0, 1)[..., None] * np.array((-22, -44, -44.0))
+    iris = np.array(paint.iris, float)
+    fibre = 1 + 0.16 * np.sin(37 * angle) * np.sin(11 * angle + 1) + 0.55 * np.clip(radius - 0.45, 0, 0.4)
+    picture = np.where((radius < 1.02)[..., None], iris * fibre[..., None], white)
+    for inner, outer, colour, alpha in (
+        (0.88, 1.06, iris * 0.25, 0.85), (0.0, 0.50, np.array((10, 11, 14.0)), 1.0),
+        (0.34, 0.39, np.array((58, 66, 80.0)), 0.9), (0.14, 0.18, np.array((44, 52, 70.0)), 0.8),
+    ):  # fmt: skip
+        soft = np.clip((radius - inner) / 0.05 + 0.5, 0, 1) if inner else 1.0
+        ring = (alpha * soft * np.clip((outer - radius) / 0.05 + 0.5, 0, 1))[..., None]
+        picture += ring * (colour - picture)
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+def teeth_texture(teeth: int = 10, width_px: int = 512, height_px: int = 128) -> np.ndarray:
+    """Picture of a row of teeth, gum at the top (row 0) and cutting edge at the bottom."""
+    v, u = (np.mgrid[0:height_px, 0:width_px] + 0.5) / [[[height_px]], [[width_px]]]
+    across = np.abs((u * teeth) % 1 - 0.5) * 2
+    gum = v < 0.30 + 0.10 * across**2
+    enamel = np.array((246, 243, 236.0)) * (1 - 0.20 * across**6 - 0.10 * np.clip(0.55 - v, 0, 1))[..., None]
+    flesh = np.array((188, 96, 98.0)) * (0.75 + 0.5 * v)[..., None]
+    return np.clip(np.where(gum[..., None], flesh, enamel), 0, 255).astype(np.uint8)
