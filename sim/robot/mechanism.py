@@ -123,7 +123,7 @@ def port_displacements(sites_m: np.ndarray, jaw_rad: np.ndarray, lids_rad: np.nd
 class MechanismConfig:
     """Free parameters of the mechanism."""
 
-    timestep_s: float = 0.005
+    timestep_s: float = 0.008
     servo_delay_s: float = 0.02
     """From a command's arrival to the first motion: one PWM period; 0.01 … 0.04 are plausible."""
     passive_stiffness_nm: float = 0.02

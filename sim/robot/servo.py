@@ -60,8 +60,8 @@ _upper_lid = _both("upper_lid", travel_deg=46, rest=0.78, meaning_low="closed", 
 _lower_lid = _both("lower_lid", travel_deg=22, rest=0.2, meaning_low="down", meaning_high="up, squinting")
 _inner_brow = _both("inner_brow", travel_deg=35, rest=0.43, meaning_low="down", meaning_high="up")
 _outer_brow = _both("outer_brow", travel_deg=35, rest=0.43, meaning_low="down", meaning_high="up")
-_upper_lip = _both("upper_lip", travel_deg=18, rest=0.3, meaning_low="down", meaning_high="raised")
-_lower_lip = _both("lower_lip", travel_deg=22, rest=0.6, meaning_low="down, teeth bare", meaning_high="raised")
+_upper_lip = _both("upper_lip", travel_deg=26, rest=0.3, meaning_low="down", meaning_high="raised")
+_lower_lip = _both("lower_lip", travel_deg=26, rest=0.6, meaning_low="down, teeth bare", meaning_high="raised")
 _corner_upper = _both("corner_upper", travel_deg=50, rest=0.4, meaning_low="crank in", meaning_high="crank up and out")
 _corner_lower = _both("corner_lower", travel_deg=50, rest=0.4, meaning_low="crank out", meaning_high="crank up and in")
 
@@ -70,9 +70,9 @@ SERVOS: tuple[Servo, ...] = (
     _eye_yaw[0], _eye_pitch[0], _eye_yaw[1], _eye_pitch[1],
     _upper_lid[0], _lower_lid[0], _upper_lid[1], _lower_lid[1],
     _inner_brow[0], _outer_brow[0], _inner_brow[1], _outer_brow[1],
-    Servo(name="upper_lip_center", travel_deg=18, rest=0.3, meaning_low="down", meaning_high="raised"),
+    Servo(name="upper_lip_center", travel_deg=26, rest=0.3, meaning_low="down", meaning_high="raised"),
     *_upper_lip,
-    Servo(name="lower_lip_center", travel_deg=22, rest=0.6, meaning_low="down, teeth bare", meaning_high="raised"),
+    Servo(name="lower_lip_center", travel_deg=26, rest=0.6, meaning_low="down, teeth bare", meaning_high="raised"),
     *_lower_lip,
     _corner_upper[0], _corner_lower[0], _corner_upper[1], _corner_lower[1],
     Servo(name="jaw", travel_deg=16, rest=0.0, meaning_low="closed", meaning_high="open", torque_nm=2.0,

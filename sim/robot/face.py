@@ -1,0 +1,207 @@
+"""The robot face as a simulation: commands in, servos, mechanism and skin move, vertices and pose out.
+
+`RobotFaces` steps many at once on `mujoco.batch.Batch`; `RobotFace` is one, with the same meaning of every array.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from mujoco import batch
+
+from .. import mesh
+from ..errors import InputError, PhysicsDiverged
+from ..skin_fast import FastSkin
+from .face_skin import default_skin, moving_stiffness
+from .limits import rate_limits
+from .mechanism import LID_JOINTS, SITES, MechanismConfig, build, port_displacements
+from .servo import REST_COMMAND, SERVO_NAMES, SERVOS, to_rad
+from .tension import skin_tendons
+
+CONTROL_PERIOD_S = 0.04
+"""The loop runs at 25 Hz, as Emo's does."""
+Gate = Callable[[np.ndarray, float], np.ndarray]
+"""Checks a command, (26,), at a time, s, and returns what may be sent, or raises: `Guard.check` is one."""
+
+_BODIES = ("jaw", *LID_JOINTS, "right_eyeball", "left_eyeball")
+
+
+@dataclass(frozen=True, eq=False)
+class FaceState:
+    """What the robot does now. A batch has its robots as the leading axis of every array.
+
+    time_s: simulated time since reset, () or (n,).
+    servo_rad: joint angles, (26,), ordered as `SERVO_NAMES`, zero at the rest command.
+    ports_m: displacement of the moving skin ports in the head frame, (58, 3), ordered as `mechanism.MOVING`.
+    vertices_m: the skin in the head frame, (468, 3).
+    head_pose: head frame in the world, (4, 4).
+    gaze_rad: rows right and left eye, columns yaw (+ to the subject's left) and pitch (+ up), (2, 2).
+    """
+
+    time_s: np.ndarray
+    servo_rad: np.ndarray
+    ports_m: np.ndarray
+    vertices_m: np.ndarray
+    head_pose: np.ndarray
+    gaze_rad: np.ndarray
+
+    def __getitem__(self, robot: int) -> "FaceState":
+        """One robot of a batch."""
+        return FaceState(*(np.asarray(getattr(self, name))[robot] for name in self.__dataclass_fields__))
+
+
+class RobotFaces:
+    """`count` robot faces in one batch.
+
+    Args:
+        count: number of robots.
+        threads: worker threads; 0 takes all cores.
+        skin: the fast skin map; None takes the default robot's.
+        config: the mechanism's free parameters.
+    """
+
+    def __init__(
+        self, count: int, *, threads: int = 0, skin: FastSkin | None = None, config: MechanismConfig | None = None
+    ):
+        config = config or MechanismConfig()
+        self.skin = skin or default_skin()
+        self._substeps = round(CONTROL_PERIOD_S / config.timestep_s)
+        if abs(self._substeps * config.timestep_s - CONTROL_PERIOD_S) > 1e-9:
+            raise InputError(
+                f"timestep_s: got {config.timestep_s}; the control period of {CONTROL_PERIOD_S} s must be a multiple of it"
+            )
+        model = build(config, skin_tendons(moving_stiffness(), config)).compile()
+        self._batch = batch.Batch(model, nsim=count, nthread=threads)
+        self._fields = {name: self._batch.bind(name) for name in ("ctrl", "qpos", "time", "xpos", "xmat", "site_xpos")}
+        self._actuator = np.array([model.actuator(n).id for n in SERVO_NAMES])
+        self._joint = np.array([int(model.joint(n).qposadr[0]) for n in SERVO_NAMES])
+        self._sites = np.array([model.site(f"magnet_{v}").id for v in SITES])
+        self._head = model.body("head").id
+        self._bodies = np.array([model.body(n).id for n in _BODIES])
+        self.reset()
+
+    @property
+    def model(self) -> mujoco.MjModel:
+        """The mechanism's compiled model."""
+        return self._batch.model
+
+    def __len__(self) -> int:
+        return self._batch.nsim
+
+    def reset(self) -> FaceState:
+        """Put every robot at its rest command at time zero."""
+        self._batch.reset()
+        self._fields["ctrl"][:, self._actuator] = to_rad(REST_COMMAND)
+        self._batch.forward()
+        self._batch.warning[:] = 0
+        return self.state()
+
+    def step(self, commands: np.ndarray) -> FaceState:
+        """Advance one control period with commands (n, 26) in 0…1.
+
+        Raises `PhysicsDiverged` where MuJoCo warned, which also hides NaN by resetting itself.
+        """
+        commands = np.asarray(commands, float)
+        if commands.shape != (len(self), len(SERVOS)) or not ((commands >= 0) & (commands <= 1)).all():
+            raise InputError(
+                f"commands: got shape {commands.shape}, {np.count_nonzero(~((commands >= 0) & (commands <= 1)))} values not "
+                f"in 0…1; allowed are finite numbers of shape ({len(self)}, {len(SERVOS)}) in 0…1"
+            )
+        self._fields["ctrl"][:, self._actuator] = to_rad(commands)
+        self._batch.step(nstep=self._substeps)
+        if self._batch.warning.any():
+            robots = np.flatnonzero(self._batch.warning.any((1, 2)))
+            kinds = np.flatnonzero(self._batch.warning[..., 1].any(0))
+            names = ", ".join(mujoco.mjtWarning(int(k)).name for k in kinds)
+            raise PhysicsDiverged(
+                f"MuJoCo warned {names or 'of an error'} in robot {', '.join(map(str, robots[:5]))} at "
+                f"{float(self._fields['time'][robots[0], 0] if self._fields['time'].ndim > 1 else self._fields['time'][robots[0]]):.3f} s; "
+                "its state is not to be trusted: call reset(), and look at the last commands and parameters"
+            )
+        return self.state()
+
+    def state(self) -> FaceState:
+        """The robots as they are now. Positions are one substep behind `servo_rad`, as MuJoCo leaves them."""
+        count = len(self)
+        rotation = self._fields["xmat"].reshape(count, -1, 3, 3)
+        head_rotation, head_position = rotation[:, self._head], self._fields["xpos"][:, self._head]
+        sites = (self._fields["site_xpos"][:, self._sites] - head_position[:, None]) @ head_rotation
+        relative = np.swapaxes(head_rotation, -1, -2)[:, None] @ rotation[:, self._bodies]
+        about_x = np.arctan2(relative[:, :5, 2, 1], relative[:, :5, 1, 1])  # of the jaw and the lids
+        forward = relative[:, 5:, :, 2]  # of the eyeballs
+        ports = port_displacements(sites, about_x[:, 0], -about_x[:, 1:])
+        pose = np.broadcast_to(np.eye(4), (count, 4, 4)).copy()
+        pose[:, :3, :3], pose[:, :3, 3] = head_rotation, head_position
+        return FaceState(
+            time_s=self._fields["time"].reshape(count).copy(),
+            servo_rad=self._fields["qpos"][:, self._joint].copy(),
+            ports_m=ports,
+            vertices_m=self.skin.vertices(ports),
+            head_pose=pose,
+            gaze_rad=np.stack([np.arctan2(forward[..., 0], forward[..., 2]), np.arcsin(forward[..., 1])], axis=-1),
+        )
+
+
+class RobotFace:
+    """One robot face.
+
+    Args:
+        gate: every command passes it before it moves a servo; None lets all in-range commands pass.
+        skin, config: as for `RobotFaces`.
+    """
+
+    def __init__(
+        self, *, gate: Gate | None = None, skin: FastSkin | None = None, config: MechanismConfig | None = None
+    ):
+        self._faces = RobotFaces(1, threads=1, skin=skin, config=config)
+        self._gate = gate
+        self._command = REST_COMMAND.copy()
+        self._clock_s = 0.0
+
+    @property
+    def skin(self) -> FastSkin:
+        """The fast skin map in use."""
+        return self._faces.skin
+
+    @property
+    def model(self) -> mujoco.MjModel:
+        """The mechanism's compiled model."""
+        return self._faces.model
+
+    @property
+    def command(self) -> np.ndarray:
+        """The command in force, (26,)."""
+        return self._command.copy()
+
+    def state(self) -> FaceState:
+        """The robot as it is now."""
+        return self._faces.state()[0]
+
+    def reset(self) -> FaceState:
+        """Back to the rest command, at once. Time as the gate sees it goes on."""
+        self._command = REST_COMMAND.copy()
+        return self._faces.reset()[0]
+
+    def step(self, command: np.ndarray) -> FaceState:
+        """Advance one control period of 40 ms with a command (26,) in 0…1, if the gate lets it pass."""
+        clock_s = self._clock_s + CONTROL_PERIOD_S
+        if self._gate is not None:
+            command = self._gate(command, clock_s)
+        state = self._faces.step(np.asarray(command, float)[None])[0]
+        self._clock_s, self._command = clock_s, np.array(command, float)
+        return state
+
+    def settle(self, command: np.ndarray, still_s: float = 0.4) -> FaceState:
+        """Move to a command (26,) as fast as the servos can, wait until the face is still and return its state."""
+        goal, largest = np.asarray(command, float), rate_limits(CONTROL_PERIOD_S)
+        steps = int(np.ceil(np.max(np.abs(goal - self._command) / largest))) if goal.shape == self._command.shape else 1
+        start = self._command
+        for share in np.arange(1, steps + 1) / max(steps, 1):
+            self.step(start + share * (goal - start))
+        for _ in range(round(still_s / CONTROL_PERIOD_S) - 1):
+            self.step(goal)
+        return self.step(goal)
+
+
+__all__ = ["CONTROL_PERIOD_S", "FaceState", "Gate", "RobotFace", "RobotFaces"]

@@ -1,0 +1,50 @@
+"""The robot's silicone skin: the canonical mesh as an elastic sheet on the mechanism's ports."""
+
+from functools import cache
+from importlib.resources import as_file, files
+
+import numpy as np
+
+from .. import mesh
+from ..skin import PortMap, Sheet, SkinMaterial
+from ..skin_fast import FastSkin
+from .mechanism import MOVING, PORTS
+
+_HOLLOW = ("mouth", "chin", "right eye", "left eye")
+"""Regions with nothing behind the skin: the lips, the chin (the jaw moves there) and the lids."""
+
+
+@cache
+def robot_sheet(material: SkinMaterial | None = None) -> Sheet:
+    """The skin at rest. Foam backs it on forehead, brows, nose and cheeks; lips, chin and lids hang free."""
+    backed = np.ones(mesh.VERTEX_COUNT)
+    for name in _HOLLOW:
+        backed[list(mesh.region(name))] = 0
+    # the cheek is hollow beside the mouth, where the corners and the jaw travel
+    backed *= np.clip((mesh.REST[:, 1] + 0.045) / 0.03, 0, 1)
+    return Sheet(mesh.REST, mesh.TRIANGLES, material or SkinMaterial(), tangential=backed, normal=backed)
+
+
+@cache
+def linear_skin() -> PortMap:
+    """The skin's linear response to all ports."""
+    return robot_sheet().condense(PORTS)
+
+
+def moving_stiffness() -> np.ndarray:
+    """Stiffness of the skin seen from the moving ports, (3·58, 3·58) N/m, ordered as `MOVING`."""
+    size = 3 * len(MOVING)
+    return linear_skin().stiffness[:size, :size]
+
+
+def all_ports(moving_m: np.ndarray) -> np.ndarray:
+    """Displacements of all ports, (…, P, 3), from those of the moving ones, (…, 58, 3); the others stay put."""
+    held = np.zeros((*moving_m.shape[:-2], len(PORTS) - len(MOVING), 3))
+    return np.concatenate([moving_m, held], axis=-2)
+
+
+@cache
+def default_skin() -> FastSkin:
+    """The fitted fast map of the default skin, shipped in `data/skin.npz`; `duchenne train robot` makes it anew."""
+    with as_file(files(__package__) / "data" / "skin.npz") as path:
+        return FastSkin.load(path)
