@@ -107,9 +107,8 @@ class SafeSet:
         """One safe step, (26,), from a safe `current` command toward `goal`, no servo by more than `largest_step`."""
         step = np.clip(_command(goal) - current, -largest_step, largest_step)
         step = self.project(current + step) - current
-        with np.errstate(divide="ignore", invalid="ignore"):
-            share = np.nanmin(np.where(np.abs(step) > largest_step, largest_step / np.abs(step), 1.0))
-        return np.clip(current + share * step, 0, 1)
+        overshoot = float(np.max(np.abs(step) / largest_step))
+        return np.clip(current + step / max(overshoot, 1.0), 0, 1)
 
     def sample(self, rng: np.random.Generator, count: int, half: Half = "all", symmetric_only: bool = True) -> np.ndarray:
         """Random safe commands, (count, 26), uniform over the safe set by rejection.
