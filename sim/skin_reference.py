@@ -1,0 +1,234 @@
+"""The sheet at large displacements: static equilibrium under prescribed port displacements, by Newton's method.
+
+This is the truth that the fast map is fitted to and tested against. Geometry is exact; the membrane is
+neo-Hookean. One solve of the 468-vertex face takes some tens of milliseconds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import LinAlgError, cho_solve_banded, cholesky_banded
+from scipy.sparse import coo_array, csr_array
+from scipy.sparse.csgraph import reverse_cuthill_mckee
+
+from .errors import InputError
+from .skin import PortMap, Sheet, checked_ports, dofs
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contact:
+    """Pairs of vertices that must not pass through each other, such as the lips.
+
+    pairs (n, 2): (upper, lower). The gap is the upper's y less the lower's; below `least_gap_m` a spring of
+    `stiffness_n_m` a pair pushes back (the force is continuous). Unilateral, without friction.
+    """
+
+    pairs: NDArray[np.int64]
+    stiffness_n_m: float = 300.0
+    least_gap_m: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Equilibrium:
+    """A solved pose.
+
+    vertices_m (V, 3); port_force_n (P, 3), what the skin pushes the ports with; energy_j; residual_n, the largest
+    force left on a free vertex; iterations; converged.
+    """
+
+    vertices_m: Array
+    port_force_n: Array
+    energy_j: float
+    residual_n: float
+    iterations: int
+    converged: bool
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceSkin:
+    """Geometrically nonlinear sheet on P ports.
+
+    sheet; ports: P distinct vertices; ground (V, P): the ground's weights on the ports, as in `skin.condense`;
+    contact: optional unilateral pairs.
+    """
+
+    sheet: Sheet
+    ports: Sequence[int]
+    ground: Array | None = None
+    contact: Contact | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ports", checked_ports(self.ports, len(self.sheet.rest)))
+        if self.ground is not None and np.shape(self.ground) != (len(self.sheet.rest), len(self.ports)):
+            raise InputError(f"ground must be (V, P) = {(len(self.sheet.rest), len(self.ports))}, got {np.shape(self.ground)}")
+
+    @cached_property
+    def linear(self) -> PortMap:
+        """The same sheet's linear map."""
+        return self.sheet.condense(self.ports, self.ground)
+
+    def energy(self, vertices: Array, u: Array) -> float:
+        """Stored energy (J) of vertices (V, 3) m with port displacements u (P, 3) m (they move the ground)."""
+        sheet, slip = self.sheet, self._slip(vertices, u)
+        foundation = 0.5 * float(np.einsum("va,vab,vb->", slip, sheet.foundation, slip))
+        total = sheet.membrane.energy(vertices) + sheet.bending.energy(vertices) + foundation
+        if self.contact is not None:
+            total += 0.5 * self.contact.stiffness_n_m * float(np.sum(self._overlap(vertices) ** 2))
+        return total
+
+    def gradient(self, vertices: Array, u: Array) -> Array:
+        """Derivative of the energy in all vertices, (V, 3) N, ground held still."""
+        sheet = self.sheet
+        corner = sheet.membrane.gradient(vertices).reshape(-1, 3)
+        index = sheet.triangles.ravel()
+        result = np.stack([np.bincount(index, corner[:, k], len(vertices)) for k in range(3)], axis=1)
+        result += sheet.bending.gradient(vertices)
+        result += np.einsum("vab,vb->va", sheet.foundation, self._slip(vertices, u))
+        if self.contact is not None:
+            push = self.contact.stiffness_n_m * self._overlap(vertices)
+            np.add.at(result[:, 1], self.contact.pairs[:, 0], -push)
+            np.add.at(result[:, 1], self.contact.pairs[:, 1], push)
+        return result
+
+    def solve(
+        self, u: Array, start: Array | None = None, *, tolerance_n: float = 1e-6, most_iterations: int = 80
+    ) -> Equilibrium:
+        """Equilibrium for port displacements u (P, 3) m.
+
+        `start` (V, 3) m: where to begin; None takes the linear map. Where several equilibria exist (buckling), the
+        one below the start is found. A pose that does not converge is tried again in quarter steps from rest, then
+        returned with `converged` False.
+        """
+        u = np.asarray(u, float)
+        if u.shape != (len(self.ports), 3) or not np.isfinite(u).all():
+            raise InputError(f"port displacements must be finite {(len(self.ports), 3)} metres, got shape {u.shape}")
+        begin = self.sheet.rest + self.linear.motion(u) if start is None else np.array(start, float)
+        result = self._newton(begin, u, tolerance_n, most_iterations)
+        if not result.converged:
+            vertices, spent = self.sheet.rest, result.iterations
+            for share in (0.25, 0.5, 0.75, 1.0):
+                guess = vertices + self.linear.motion(0.25 * u)
+                step = self._newton(guess, share * u, tolerance_n, most_iterations)
+                vertices, spent = step.vertices_m, spent + step.iterations
+            if step.converged or step.energy_j < result.energy_j:
+                result = Equilibrium(
+                    step.vertices_m, step.port_force_n, step.energy_j, step.residual_n, spent, step.converged
+                )
+        return result
+
+    def _newton(self, begin: Array, u: Array, tolerance_n: float, most_iterations: int) -> Equilibrium:
+        """Damped Newton: the true Hessian while it is positive definite, its projection where it is not."""
+        solver, ports = self._solver, self.ports
+        vertices = begin.copy()
+        vertices[ports] = self.sheet.rest[ports] + u
+        energy, gradient = self.energy(vertices, u), self.gradient(vertices, u)
+        residual, iterations = np.inf, 0
+        for iterations in range(most_iterations + 1):
+            force = gradient.ravel()[solver.free]
+            residual = float(np.abs(force).max(initial=0.0))
+            if residual < tolerance_n or iterations == most_iterations:
+                break
+            step = np.zeros(vertices.size)
+            step[solver.free] = -solver.newton_step(self._hessian_parts(vertices), force)
+            slope = float(gradient.ravel() @ step)
+            size, accepted = 1.0, False
+            while size > 1e-6 and not accepted:
+                trial = vertices + size * step.reshape(-1, 3)
+                trial_energy = self.energy(trial, u)
+                accepted = trial_energy <= energy + 1e-4 * size * slope + 1e-14 * abs(energy)
+                size *= 0.5
+            if not accepted:
+                break
+            vertices, energy, gradient = trial, trial_energy, self.gradient(trial, u)
+        pull = gradient[ports]
+        if self.ground is not None:
+            slip = np.einsum("vab,vb->va", self.sheet.foundation, self._slip(vertices, u))
+            pull = pull - self.ground.T @ slip
+        return Equilibrium(vertices, -pull, energy, residual, iterations, residual < tolerance_n)
+
+    def _hessian_parts(self, vertices: Array):
+        """Blocks for `_BandedSolver`: a function of whether to project, giving values in its order."""
+        sheet = self.sheet
+        bending = sheet.bending.hessian(vertices)
+
+        def blocks(project: bool) -> Array:
+            triangle = sheet.membrane.hessian(vertices, project=project)
+            if not project:
+                triangle = triangle + sheet.bending.hessian_rest(vertices)
+            parts = [triangle.ravel(), bending.ravel(), sheet.foundation.ravel()]
+            if self.contact is not None:
+                touching = self.contact.stiffness_n_m * (self._overlap(vertices) > 0)
+                parts.append((touching[:, None] * np.array([1.0, -1.0, -1.0, 1.0])).ravel())
+            return np.concatenate(parts)
+
+        return blocks
+
+    def _slip(self, vertices: Array, u: Array) -> Array:
+        slip = vertices - self.sheet.rest
+        return slip if self.ground is None else slip - self.ground @ u
+
+    def _overlap(self, vertices: Array) -> Array:
+        assert self.contact is not None
+        gap = vertices[self.contact.pairs[:, 0], 1] - vertices[self.contact.pairs[:, 1], 1]
+        return np.maximum(self.contact.least_gap_m - gap, 0)
+
+    @cached_property
+    def _solver(self) -> "_BandedSolver":
+        sheet = self.sheet
+        groups = [dofs(sheet.triangles), dofs(sheet.bending.ring), dofs(np.arange(len(sheet.rest))[:, None])]
+        if self.contact is not None:
+            groups.append(3 * self.contact.pairs + 1)
+        return _BandedSolver.of(groups, dofs(np.asarray(self.ports)[:, None]).ravel(), sheet.rest.size)
+
+
+@dataclass(frozen=True, eq=False)
+class _BandedSolver:
+    """Sums element blocks into a banded matrix over the free dofs and solves with its Cholesky factor.
+
+    The mesh is a narrow strip in reverse Cuthill-McKee order, so a banded LAPACK factor beats sparse LU here and,
+    unlike it, tells whether the matrix is positive definite.
+    """
+
+    free: NDArray[np.int64]
+    band: int
+    chosen: NDArray[np.int64]
+    place: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, groups: list[NDArray[np.int64]], held: NDArray[np.int64], size: int) -> "_BandedSolver":
+        rows = np.concatenate([np.repeat(g, g.shape[1], axis=1).ravel() for g in groups])
+        columns = np.concatenate([np.tile(g, (1, g.shape[1])).ravel() for g in groups])
+        free = np.setdiff1d(np.arange(size), held)
+        number = np.full(size, -1)
+        number[free] = np.arange(len(free))
+        inside = (number[rows] >= 0) & (number[columns] >= 0)
+        pattern = coo_array(
+            (np.ones(inside.sum()), (number[rows[inside]], number[columns[inside]])), shape=(len(free),) * 2
+        )
+        order = reverse_cuthill_mckee(csr_array(pattern), symmetric_mode=True)
+        number[free[order]] = np.arange(len(free))
+        chosen = np.flatnonzero(inside & (number[rows] >= number[columns]))
+        below, column = number[rows[chosen]] - number[columns[chosen]], number[columns[chosen]]
+        band = int(below.max(initial=0))
+        return cls(free[order], band, chosen, below * len(free) + column)
+
+    def newton_step(self, blocks, force: Array) -> Array:
+        """H⁻¹ force over the free dofs; `blocks(project)` gives the values of all groups."""
+        for project in (False, True):
+            try:
+                return self._solve(blocks(project), force, 0.0)
+            except LinAlgError:
+                continue
+        return self._solve(blocks(True), force, 1e-6)
+
+    def _solve(self, values: Array, force: Array, shift: float) -> Array:
+        count = len(self.free)
+        matrix = np.bincount(self.place, values[self.chosen], (self.band + 1) * count).reshape(-1, count)
+        matrix[0] += shift * matrix[0].max()
+        factor = cholesky_banded(matrix, overwrite_ab=True, lower=True, check_finite=False)
+        return cho_solve_banded((factor, True), force, check_finite=False)
