@@ -63,13 +63,13 @@ SKINS = MappingProxyType(
             iris=(60, 134, 160), shell=(240, 243, 246), trim=(84, 100, 122),
         ),
         "indigo": Paint(
-            base=(74, 100, 166), shade=(34, 46, 96), light=(116, 146, 206), blush=(104, 86, 170),
-            upper_lip=(46, 38, 100), lower_lip=(70, 60, 132), brow=(18, 20, 50), lash=(12, 14, 34),
-            iris=(96, 170, 190), shell=(214, 220, 232), trim=(46, 54, 84), marks=(126, 170, 226),
+            base=(98, 128, 196), shade=(44, 58, 120), light=(142, 172, 228), blush=(126, 108, 196),
+            upper_lip=(56, 42, 116), lower_lip=(78, 62, 146), brow=(18, 20, 50), lash=(12, 14, 34),
+            iris=(96, 170, 190), shell=(214, 220, 232), trim=(46, 54, 84), marks=(58, 76, 150),
         ),
     }
 )  # fmt: skip
-"""The skins by name: three human tones, the light blue of the published robot and its darker blue with spirals."""
+"""The skins by name: three human tones, the published robot's light blue, a darker blue with spirals."""
 
 
 def skin_named(name: str) -> Paint:
@@ -82,18 +82,20 @@ def skin_named(name: str) -> Paint:
 
 @dataclass(frozen=True, kw_only=True)
 class Brow:
-    """Form of the painted brow against the tracker's ten brow vertices; searched for least tracking error."""
+    """Form of the painted brow against the ten brow vertices of the mesh, chosen by search so that a tracker
+    finds its brow points on those vertices."""
 
-    rise: float = 0.0
+    reach: float = 0.80
+    """Length along the brow from its inner end, as a share of the vertices' own."""
+    rise: float = 0.004
     """Shift upwards, as a share of the texture's height."""
-    thickness: float = 1.0
-    """Of the vertices' own band."""
+    thickness: float = 0.95
+    """Against the vertices' own band."""
+    tail: float = 0.45
+    """Thickness at the outer end against that in the middle."""
     alpha: float = 0.95
-    blur: float = 0.0022
+    blur: float = 0.0030
     """Softness of the outline, as a share of the texture's width."""
-    tail: float = 0.0
-    """How far the outer end is drawn beyond the vertices, as a share of the brow's length."""
-    head: float = 0.0
 
 
 def skin_texture(paint: Paint, size_px: int = 1024, brow: Brow = Brow()) -> np.ndarray:
@@ -129,7 +131,9 @@ class _Canvas:
         cv2.polylines(mask, [self._fixed(uv)], False, 1.0, thick, cv2.LINE_AA, shift=4)
         self._lay(mask, colour, alpha, blur)
 
-    def spot(self, uv: np.ndarray, radius: Sequence[float], colour: Rgb, alpha: float, turn_rad: float = 0.0) -> None:
+    def spot(
+        self, uv: np.ndarray, radius: Sequence[float], colour: Rgb, alpha: float, turn_rad: float = 0.0
+    ) -> None:
         """A Gaussian spot with standard deviations `radius` along its two axes."""
         y, x = np.mgrid[0 : self._n, 0 : self._n].astype(np.float32) / self._n
         x, y = x - uv[0], y - uv[1]
@@ -170,6 +174,12 @@ def _curve(vertices: Sequence[int] | np.ndarray, samples: int = 12, closed: bool
     return spline(np.linspace(0, at[-1], samples * len(step) + 1))
 
 
+def _mix(a: Rgb, b: Rgb, share: float) -> Rgb:
+    """A colour that is `share` of `a` and the rest of `b`."""
+    red, green, blue = (round(share * p + (1 - share) * q) for p, q in zip(a, b, strict=True))
+    return red, green, blue
+
+
 def _sided(right: Sequence[int], side: str) -> list[int]:
     return list(right) if side == "right" else [int(mesh.MIRROR[v]) for v in right]
 
@@ -181,15 +191,23 @@ def _between(a: int, b: int, share: float) -> np.ndarray:
 def _shade(canvas: _Canvas, paint: Paint) -> None:
     """Hollows and ridges that a small studio light would show, painted so that they cost nothing."""
     oval = _curve(mesh.FACE_OVAL, closed=True)
-    canvas.line(np.concatenate([oval, oval[:2]]), 0.05, paint.shade, 0.30, blur=0.022)
+    canvas.line(np.concatenate([oval, oval[:2]]), 0.05, paint.shade, 0.12, blur=0.022)
     for side in ("right", "left"):
-        cheek, = _sided([50], side)
-        canvas.spot(mesh.UV[cheek] + [0, 0.012], (0.062, 0.05), paint.blush, 0.34)
+        (cheek,) = _sided([50], side)
+        canvas.spot(mesh.UV[cheek] + [0, 0.012], (0.060, 0.048), paint.blush, 0.26)
         canvas.spot(mesh.UV[_sided([117], side)[0]], (0.035, 0.016), paint.light, 0.30)
-        canvas.fill(_curve(_sided([247, 30, 29, 27, 28, 56, 190, 189, 221, 222, 223, 224, 225, 113], side), closed=True),
-                    paint.shade, 0.28, blur=0.014)
-        canvas.line(_curve(_sided([193, 122, 196, 236, 198, 209, 129], side)), 0.014, paint.shade, 0.20, blur=0.011)
-        canvas.line(_curve(_sided([129, 64, 98], side)), 0.008, paint.shade, 0.35, blur=0.005)
+        canvas.fill(
+            _curve(
+                _sided([247, 30, 29, 27, 28, 56, 190, 189, 221, 222, 223, 224, 225, 113], side), closed=True
+            ),
+            paint.shade,
+            0.20,
+            blur=0.014,
+        )
+        canvas.line(
+            _curve(_sided([193, 122, 196, 236, 198, 209, 129], side)), 0.014, paint.shade, 0.12, blur=0.011
+        )
+        canvas.line(_curve(_sided([129, 64, 98], side)), 0.007, paint.shade, 0.22, blur=0.004)
         canvas.line(_curve(_sided([165, 92, 57], side)), 0.012, paint.shade, 0.10, blur=0.010)
         canvas.line(_curve(_sided([230, 231, 232], side)), 0.012, paint.shade, 0.16, blur=0.010)
     canvas.line(_curve([168, 6, 197, 195, 5]), 0.016, paint.light, 0.45, blur=0.010)
@@ -204,9 +222,12 @@ def _lips(canvas: _Canvas, paint: Paint) -> None:
     half = len(mesh.LIPS_OUTER) // 2
     lower_out, upper_out = list(mesh.LIPS_OUTER[: half + 1]), [*mesh.LIPS_OUTER[half:], mesh.LIPS_OUTER[0]]
     seam_low, seam_up = list(mesh.LIPS_INNER[: half + 1]), [*mesh.LIPS_INNER[half:], mesh.LIPS_INNER[0]]
-    for outer, inner, colour in ((lower_out, seam_low, paint.lower_lip), (upper_out, seam_up, paint.upper_lip)):
+    for outer, inner, colour in (
+        (lower_out, seam_low, paint.lower_lip),
+        (upper_out, seam_up, paint.upper_lip),
+    ):
         canvas.fill(np.concatenate([_curve(outer), _curve(inner)[::-1]]), colour, 0.92, blur=0.0022)
-    dark = tuple(int(0.45 * c) for c in paint.upper_lip)
+    dark = _mix(paint.upper_lip, (0, 0, 0), 0.45)
     canvas.line(_curve(seam_up), 0.004, dark, 0.75, blur=0.0015)
     canvas.line(_curve(seam_low), 0.004, dark, 0.55, blur=0.0015)
     canvas.spot(_between(16, 17, 0.3), (0.030, 0.006), paint.light, 0.22)
@@ -216,29 +237,33 @@ def _eye(canvas: _Canvas, paint: Paint, side: str) -> None:
     upper = _sided([33, 246, 161, 160, 159, 158, 157, 173, 133], side)
     lower = _sided([33, 7, 163, 144, 145, 153, 154, 155, 133], side)
     crease = _sided([130, 247, 30, 29, 27, 28, 56, 190], side)
-    canvas.line(_curve(upper + lower[::-1]), 0.014, paint.shade, 0.35, blur=0.006)
+    canvas.line(np.concatenate([_curve(upper), _curve(lower)[::-1]]), 0.014, paint.shade, 0.35, blur=0.006)
     canvas.line(_curve(crease), 0.0035, paint.shade, 0.60, blur=0.0015)
-    canvas.line(_curve(upper), 0.0095, paint.lash, 0.95, blur=0.0012)
+    canvas.line(_curve(upper), 0.0060, paint.lash, 0.95, blur=0.0012)
     canvas.line(_curve(lower), 0.0035, paint.lash, 0.60, blur=0.0012)
-    corner, out = mesh.UV[upper[0]], mesh.UV[upper[0]] - mesh.UV[upper[2]]
-    canvas.line(np.array([corner - 0.2 * out, corner + [0.35 * out[0], 0.1 * out[1]]]), 0.005, paint.lash, 0.8, blur=0.0012)
 
 
 def _brow(canvas: _Canvas, paint: Paint, side: str, form: Brow) -> None:
     upper = mesh.UV[_sided([70, 63, 105, 66, 107], side)]
     lower = mesh.UV[_sided([46, 53, 52, 65, 55], side)]
     middle, half = (upper + lower) / 2, (upper - lower) / 2 * form.thickness
-    middle = middle - [0, form.rise]
-    tail, head = middle[0] + form.tail * (middle[0] - middle[2]), middle[-1] + form.head * (middle[-1] - middle[2])
-    top, bottom = middle + half, middle - half
-    outline = np.concatenate([[tail], _curve(top), [head], _curve(bottom)[::-1]])
+    middle = middle[-1] + (middle - middle[-1]) * [form.reach, 1] - [0, form.rise]
+    line, band = _curve(middle), _curve(half)
+    along = np.linspace(0, 1, len(line))[:, None]
+    # Both ends are round; from the middle the band tapers to the tail.
+    band = band[np.linspace(0, len(band) - 1, len(line)).round().astype(int)]
+    round_ends = (
+        np.clip(1 - np.clip(1 - np.minimum(along / 0.05, (1 - along) / 0.08), 0, 1) ** 2, 0, 1) ** 0.5
+    )
+    taper = form.tail + (1 - form.tail) * np.clip(along / 0.55, 0, 1) ** 0.8
+    outline = np.concatenate([line + band * round_ends * taper, (line - band * round_ends * taper)[::-1]])
     canvas.fill(outline, paint.brow, form.alpha, blur=form.blur)
 
 
 def _nostril(canvas: _Canvas, paint: Paint, side: str) -> None:
     outer, inner = _sided([98, 97], side)
     turn = 0.25 if side == "right" else -0.25
-    dark = tuple(int(0.35 * c) for c in paint.shade)
+    dark = _mix(paint.shade, (0, 0, 0), 0.35)
     canvas.spot(_between(outer, inner, 0.52), (0.0125, 0.0055), dark, 0.85, turn_rad=turn)
 
 
@@ -256,26 +281,30 @@ def _spirals(canvas: _Canvas, colour: Rgb) -> None:
 def _spiral(canvas: _Canvas, centre: np.ndarray, radius: float, sign: int, colour: Rgb) -> None:
     turn = np.linspace(0.6, 5.2 * np.pi, 160)
     reach = radius * (turn / turn[-1]) ** 0.9
-    canvas.line(centre + np.stack([sign * reach * np.cos(turn), reach * np.sin(turn)], 1), 0.006, colour, 0.85, 0.001)
+    canvas.line(
+        centre + np.stack([sign * reach * np.cos(turn), reach * np.sin(turn)], 1), 0.006, colour, 0.85, 0.001
+    )
 
 
 def _corners(canvas: _Canvas, paint: Paint) -> None:
     """Small swatches outside the face for what the sheet's own picture does not cover."""
-    lip = tuple(int(0.72 * c) for c in paint.lower_lip)
+    lip = _mix(paint.lower_lip, (0, 0, 0), 0.72)
     canvas.gradient(LINING_UV, (lip, lip, (62, 20, 22), (44, 12, 15), (30, 8, 10), (18, 5, 7)))
-    waterline = tuple(int(0.5 * a + 0.5 * b) for a, b in zip(paint.shade, paint.blush, strict=True))
+    waterline = _mix(paint.shade, paint.blush, 0.5)
     canvas.gradient(LID_UV, (paint.lash, paint.lash, waterline, waterline))
 
 
-def eye_texture(paint: Paint, size_px: int = 256, iris_share: float = 0.295) -> np.ndarray:
+def eye_texture(paint: Paint, size_px: int = 256, iris_share: float = 0.265) -> np.ndarray:
     """Picture of an eyeball, pole in the middle and radius proportional to the angle from it.
 
-    The rim of the picture is 100° from the pole; the iris fills `iris_share` of that. The pupil is a camera lens.
+    The rim of the picture is 100° from the pole; the iris fills `iris_share` of that. The pupil is a lens.
     """
     n = size_px
     y, x = (np.mgrid[0:n, 0:n] + 0.5) / n * 2 - 1
     radius, angle = np.hypot(x, y) / iris_share, np.arctan2(y, x)
-    white = np.array((236, 236, 234.0)) + np.clip((radius - 1.6) / 2, 0, 1)[..., None] * np.array((-22, -44, -44.0))
+    white = np.array((236, 236, 234.0)) + np.clip((radius - 1.6) / 2, 0, 1)[..., None] * np.array(
+        (-22, -44, -44.0)
+    )
     iris = np.array(paint.iris, float)
     fibre = 1 + 0.16 * np.sin(37 * angle) * np.sin(11 * angle + 1) + 0.55 * np.clip(radius - 0.45, 0, 0.4)
     picture = np.where((radius < 1.02)[..., None], iris * fibre[..., None], white)
