@@ -1,10 +1,11 @@
 """The soft skin as one elastic sheet, and its linear map condensed onto ports.
 
 A sheet is a triangle mesh with a membrane (`SkinMaterial`), bending, an elastic foundation and, optionally,
-springs at single vertices. Nothing here knows of robots or people: they touch the sheet through *ports*, vertices
-whose displacement is prescribed. Everything is SI; the frame is the mesh's.
+springs at single vertices. Nothing here knows of robots or people: they touch the sheet through *ports*,
+vertices whose displacement is prescribed. Everything is SI; the frame is the mesh's.
 
-`skin_reference.ReferenceSkin` is the same sheet at large displacements, `skin_fast.FastSkin` its fitted fast map.
+`skin_reference.ReferenceSkin` is the same sheet at large displacements, `skin_fast.FastSkin` its fitted fast
+map.
 """
 
 from collections.abc import Sequence
@@ -20,20 +21,24 @@ from .errors import InputError
 from .mesh import vertex_areas, vertex_normals
 from .skin_elastic import Bending, Membrane
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
+
+_LEAST_PIVOT = 1e-11
+"""A face held by its ports has pivots down to 1e-4 of the largest; a free motion leaves a rounding error."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SkinMaterial:
     """What a skin is made of; the defaults are a robot's soft silicone over weak foam.
 
-    young_pa: small-strain Young's modulus. Ecoflex 00-30 has 69 kPa at 100 % strain (its maker's bulletin: 10 psi);
-        range over soft platinum silicones 30-150 kPa. Living facial skin: 20-50 kPa.
+    young_pa: small-strain Young's modulus. Ecoflex 00-30 has 69 kPa at 100 % strain (its maker's bulletin:
+        10 psi); range over soft platinum silicones 30-150 kPa. Living facial skin: 20-50 kPa.
     poisson: 0 ≤ ν ≤ 0.5; silicone is nearly incompressible, 0.45-0.5.
     thickness_m: 1.5-3 mm in published robot faces; skin with fat about 1.8 mm.
     foundation_tangential_n_m3, foundation_normal_n_m3: springs per area to whatever lies beneath. A layer of
-        thickness t with shear modulus G and Young's modulus E gives G/t and E/t: 10 mm of open-cell foam (G 0.1-2 kPa,
-        E 0.3-6 kPa) 1e4-2e5 and 3e4-6e5. *Unknown* for any real robot face (an air gap gives 0): fit it to landmarks.
+        thickness t with shear modulus G and Young's modulus E gives G/t and E/t: 10 mm of open-cell foam (G
+        0.1-2 kPa, E 0.3-6 kPa) 1e4-2e5 and 3e4-6e5. *Unknown* for any real robot face (an air gap gives 0):
+        fit it to landmarks.
     bending_scale: multiplies E h³ / 12 (1 − ν²).
     """
 
@@ -67,7 +72,7 @@ class Sheet:
     rest (V, 3) m; triangles (T, 3); material.
     tangential, normal: factors on the foundation, scalar or (V,), e.g. 0 over a cavity.
     young: factor on Young's modulus for the membrane, scalar or (T,).
-    anchor_n_m: isotropic springs from vertices to the ground, scalar or (V,) N/m (tissue going on past a rim).
+    anchor_n_m: isotropic springs from vertices to the ground, scalar or (V,) N/m, for tissue beyond a rim.
     Raises InputError for shapes that do not fit, values that are not finite or degenerate triangles.
     """
 
@@ -83,17 +88,34 @@ class Sheet:
         rest, triangles = np.array(self.rest, float), np.array(self.triangles, np.int64)
         if rest.ndim != 2 or rest.shape[1] != 3 or not np.isfinite(rest).all():
             raise InputError(f"rest must be finite (V, 3) metres, got shape {rest.shape}")
-        if triangles.ndim != 2 or triangles.shape[1] != 3 or triangles.min() < 0 or triangles.max() >= len(rest):
-            raise InputError(f"triangles must be (T, 3) indices below {len(rest)}, got shape {triangles.shape}")
-        sizes = {"tangential": len(rest), "normal": len(rest), "young": len(triangles), "anchor_n_m": len(rest)}
+        if (
+            triangles.ndim != 2
+            or triangles.shape[1] != 3
+            or triangles.min() < 0
+            or triangles.max() >= len(rest)
+        ):
+            raise InputError(
+                f"triangles must be (T, 3) indices below {len(rest)}, got shape {triangles.shape}"
+            )
+        sizes = {
+            "tangential": len(rest),
+            "normal": len(rest),
+            "young": len(triangles),
+            "anchor_n_m": len(rest),
+        }
         object.__setattr__(self, "rest", rest)
         object.__setattr__(self, "triangles", triangles)
         for name, size in sizes.items():
             value = np.asarray(getattr(self, name), float)
             if value.shape not in ((), (size,)) or not np.isfinite(value).all() or (value < 0).any():
-                raise InputError(f"{name} must be a number or ({size},), finite and not negative; got {value.shape}")
+                raise InputError(
+                    f"{name} must be a number or ({size},), finite and not negative; got {value.shape}"
+                )
             object.__setattr__(self, name, np.broadcast_to(value, (size,)))
-        edge_one, edge_two = rest[triangles[:, 1]] - rest[triangles[:, 0]], rest[triangles[:, 2]] - rest[triangles[:, 0]]
+        edge_one, edge_two = (
+            rest[triangles[:, 1]] - rest[triangles[:, 0]],
+            rest[triangles[:, 2]] - rest[triangles[:, 0]],
+        )
         if np.linalg.norm(np.cross(edge_one, edge_two), axis=1).min() <= 0:
             raise InputError("the mesh has triangles without area; remove them")
 
@@ -116,15 +138,19 @@ class Sheet:
         area = vertex_areas(self.rest, self.triangles)
         along = vertex_normals(self.rest, self.triangles)
         along = along[:, :, None] * along[:, None, :]
-        tangential = (area * material.foundation_tangential_n_m3 * self.tangential)[:, None, None]
-        normal = (area * material.foundation_normal_n_m3 * self.normal)[:, None, None]
-        return tangential * (eye - along) + normal * along + np.asarray(self.anchor_n_m)[:, None, None] * eye
+        tangential = (area * material.foundation_tangential_n_m3 * np.asarray(self.tangential))[:, None, None]
+        normal = (area * material.foundation_normal_n_m3 * np.asarray(self.normal))[:, None, None]
+        anchor = np.asarray(self.anchor_n_m)[:, None, None]
+        return np.asarray(tangential * (eye - along) + normal * along + anchor * eye, float)
 
     @cached_property
     def elastic_stiffness(self) -> sp.csr_array:
-        """Membrane and bending at rest, (3V, 3V) N/m, symmetric PSD; its null space is the six rigid motions."""
+        """Membrane and bending at rest, (3V, 3V) N/m, symmetric PSD; only the rigid motions are free."""
         triangle_dof, ring_dof = dofs(self.triangles), dofs(self.bending.ring)
-        parts = [(triangle_dof, self.membrane.hessian(self.rest)), (ring_dof, self.bending.hessian(self.rest))]
+        parts = [
+            (triangle_dof, self.membrane.hessian(self.rest)),
+            (ring_dof, self.bending.hessian(self.rest)),
+        ]
         return _assemble(parts, self.rest.size)
 
     @cached_property
@@ -146,7 +172,8 @@ class Sheet:
 class PortMap:
     """A sheet's linear response to prescribed port displacements u (P, 3), dof order 3 p + axis.
 
-    displacement: W (3V, 3P), vertices = rest + W u. Independent of Young's modulus where there is no foundation.
+    displacement: W (3V, 3P), vertices = rest + W u. Independent of Young's modulus where there is no
+        foundation.
     stiffness: S (3P, 3P) N/m, symmetric PSD; the stored energy is ½ uᵀ S u, so the skin pushes on the ports
         with −S u. Proportional to Young's modulus where there is no foundation.
     """
@@ -174,11 +201,12 @@ def condense(
     """Static condensation of a sheet onto its ports.
 
     stiffness: K (3V, 3V) N/m. ports: P distinct vertices.
-    foundation, ground: if the foundation moves with ports, its part of K and the weights Γ (V, P) with which the
-        ground under each vertex follows the ports' displacements (`follow_ports` makes them).
+    foundation, ground: if the foundation moves with ports, its part of K and the weights Γ (V, P) with which
+        the ground under each vertex follows the ports' displacements (`follow_ports` makes them).
     Raises InputError for ports that are not distinct vertices, or that leave the sheet free to move.
     """
-    count = stiffness.shape[0] // 3
+    matrix = sp.csc_array(stiffness)
+    count = int(matrix.indptr.size - 1) // 3
     port_ids = checked_ports(ports, count)
     held = dofs(port_ids[:, None]).ravel()
     free = np.setdiff1d(np.arange(3 * count), held)
@@ -187,11 +215,14 @@ def condense(
         spread = np.kron(ground, np.eye(3))
         load = foundation @ spread
         ground_energy = spread.T @ load
-    matrix = sp.csc_array(stiffness)
+    loose = InputError("these ports leave the sheet free to move; add ports or a foundation")
     try:
         factor = splu(matrix[free][:, free].tocsc())
     except RuntimeError as error:
-        raise InputError("these ports leave the sheet free to move; add ports or a foundation") from error
+        raise loose from error
+    pivots = np.abs(factor.U.diagonal())
+    if len(pivots) and pivots.min() < _LEAST_PIVOT * pivots.max():
+        raise loose
     displacement = np.zeros((3 * count, len(held)))
     displacement[held, np.arange(len(held))] = 1.0
     displacement[free] = factor.solve(load[free] - matrix[free][:, held].toarray())
@@ -203,9 +234,10 @@ def condense(
 def follow_ports(rest: Array, ports: Sequence[int], carriers: Sequence[int], share: Array) -> Array:
     """Ground weights Γ (V, P) for a foundation that rides on a rigid part, e.g. the jaw.
 
-    rest (V, 3) m; ports as in `condense`; carriers: four or more of the ports, not in one plane, that move rigidly
-    with the part; share (V,): 1 where the foundation belongs to the part, 0 where it stands still, in between where
-    it blends. Exact for every rigid (even affine) motion of the part, since it weighs the carriers affinely.
+    rest (V, 3) m; ports as in `condense`; carriers: four or more of the ports, not in one plane, that move
+    rigidly with the part; share (V,): 1 where the foundation belongs to the part, 0 where it stands still,
+    in between where it blends. Exact for every rigid (even affine) motion of the part, since it weighs the
+    carriers affinely.
     """
     places = {int(vertex): index for index, vertex in enumerate(ports)}
     missing = [vertex for vertex in carriers if int(vertex) not in places]

@@ -1,15 +1,16 @@
-"""Elastic energies of a thin sheet, with exact gradients and Hessians: neo-Hookean membrane, mean-curvature bending.
+"""Elastic energies of a thin sheet, with exact derivatives: neo-Hookean membrane, mean-curvature bending.
 
 Plain NumPy over all triangles or vertices at once; no state, no solver. Both energies are exactly invariant
 under rigid motions and zero at the rest shape, so their Hessians there are the linear sheet's stiffness.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 _LEAST_AREA_RATIO = 1e-9
 """Guards logarithm and division; the energy is far beyond any equilibrium there."""
@@ -36,7 +37,12 @@ class Membrane:
 
     @classmethod
     def of(
-        cls, rest: Array, triangles: NDArray[np.int64], young_pa: Array | float, poisson: float, thickness_m: float
+        cls,
+        rest: Array,
+        triangles: NDArray[np.int64],
+        young_pa: Array | float,
+        poisson: float,
+        thickness_m: float,
     ) -> "Membrane":
         """Membrane of a rest shape (V, 3) m; `young_pa` is a scalar or one value a triangle."""
         corner = rest[triangles]
@@ -132,7 +138,7 @@ class Membrane:
         return energy, slope, curve
 
 
-def _area_ratio(gradient: Array) -> tuple[Array, Array]:
+def _area_ratio(gradient: Array) -> tuple[Any, Any]:
     """Area ratio j (T,) and its derivative with respect to F, (T, 3, 2)."""
     one, two = gradient[..., 0], gradient[..., 1]
     cross = np.cross(one, two)
@@ -145,14 +151,14 @@ def _area_ratio(gradient: Array) -> tuple[Array, Array]:
 class Bending:
     """Bi-Laplacian bending about a curved rest shape, E = D/2 Σ_v |L x − c N(x)|²_v / A_v.
 
-    L is the cotangent Laplacian with clamped weights, N(x) the area-weighted normal of a vertex's triangles and
-    c the number that makes the bracket vanish at rest. On a flat sheet this is the usual bi-Laplacian. On a
-    curved one, L x alone would charge energy for a rigid rotation; the term c N turns with the sheet. For the
-    bracket to vanish, weights get the least change that makes L x at rest parallel to N (which also removes the
-    in-plane pull of L at free edges).
+    L is the cotangent Laplacian with clamped weights, N(x) the area-weighted normal of a vertex's triangles
+    and c the number that makes the bracket vanish at rest. On a flat sheet this is the usual bi-Laplacian.
+    On a curved one, L x alone would charge energy for a rigid rotation; the term c N turns with the sheet.
+    For the bracket to vanish, weights get the least change that makes L x at rest parallel to N (which also
+    removes the in-plane pull of L at free edges).
 
-    Fields: triangles (T, 3); ring (V, R) the vertex itself then its neighbours, padded with itself at weight 0;
-    slot (T, 3, 3) the place of a triangle's second corner in the ring of its first;
+    Fields: triangles (T, 3); ring (V, R) the vertex itself then its neighbours, padded with itself at weight
+    0; slot (T, 3, 3) the place of a triangle's second corner in the ring of its first;
     weight (V, R) of L; curvature c (V,) 1; stiffness D / A_v (V,) N/m.
     """
 
@@ -210,7 +216,7 @@ class Bending:
         return jacobian.transpose(0, 2, 1) @ (self.stiffness[:, None, None] * jacobian)
 
     def hessian_rest(self, vertices: Array) -> Array:
-        """What `hessian` leaves out, per triangle (T, 9, 9) N/m: the second derivative of N times the residual."""
+        """What `hessian` leaves out, per triangle (T, 9, 9) N/m: the second derivative of N."""
         pull = -(self.stiffness * self.curvature)[:, None] * self.residual(vertices) / 2
         cross = _cross_matrix(pull[self.triangles].sum(1))
         blocks = np.zeros((len(cross), 3, 3, 3, 3))
@@ -244,18 +250,23 @@ def _vertex_normal_areas(vertices: Array, triangles: NDArray[np.int64]) -> Array
 
 def _sum_at(index: NDArray[np.int64], vectors: Array, count: int) -> Array:
     """Add vectors (n, 3) up at the n entries of `index`, giving (count, 3)."""
-    return np.stack([np.bincount(index.ravel(), vectors[:, k], minlength=count) for k in range(3)], axis=1)
+    columns = [np.bincount(index.ravel(), vectors[:, k], minlength=count) for k in range(3)]
+    return np.stack(columns, axis=1).astype(float)
 
 
 def _cross_matrix(vectors: Array) -> Array:
     """[v]× with [v]× w = v × w, (…, 3, 3)."""
     result = np.zeros((*vectors.shape, 3))
-    result[..., 0, 1], result[..., 0, 2], result[..., 1, 2] = -vectors[..., 2], vectors[..., 1], -vectors[..., 0]
+    result[..., 0, 1], result[..., 0, 2], result[..., 1, 2] = (
+        -vectors[..., 2],
+        vectors[..., 1],
+        -vectors[..., 0],
+    )
     return result - np.swapaxes(result, -1, -2)
 
 
 def _cotangent_weights(rest: Array, triangles: NDArray[np.int64]) -> Array:
-    """Half the sum of cotangents opposite each edge, dense (V, V); a tiny number marks edges that sum to zero."""
+    """Half the sum of cotangents opposite each edge, dense (V, V); no edge has exactly zero."""
     result = np.zeros((len(rest), len(rest)))
     for k in range(3):
         a, b, c = (triangles[:, (k + s) % 3] for s in range(3))

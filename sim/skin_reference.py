@@ -1,7 +1,7 @@
-"""The sheet at large displacements: static equilibrium under prescribed port displacements, by Newton's method.
+"""The sheet at large displacements: static equilibrium under prescribed port displacements.
 
-This is the truth that the fast map is fitted to and tested against. Geometry is exact; the membrane is
-neo-Hookean. One solve of the 468-vertex face takes some tens of milliseconds.
+This is the truth that the fast map is fitted to and tested against. Geometry is exact, the membrane
+neo-Hookean, the method Newton's. One solve of the 468-vertex face takes some tens of milliseconds.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import reverse_cuthill_mckee
 from .errors import InputError
 from .skin import PortMap, Sheet, checked_ports, dofs
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +37,8 @@ class Contact:
 class Equilibrium:
     """A solved pose.
 
-    vertices_m (V, 3); port_force_n (P, 3), what the skin pushes the ports with; energy_j; residual_n, the largest
-    force left on a free vertex; iterations; converged.
+    vertices_m (V, 3); port_force_n (P, 3), what the skin pushes the ports with; energy_j; residual_n, the
+    largest force left on a free vertex; iterations; converged.
     """
 
     vertices_m: Array
@@ -53,7 +53,8 @@ class Equilibrium:
 class ReferenceSkin:
     """Geometrically nonlinear sheet on P ports.
 
-    sheet; ports: P distinct vertices; ground (V, P): the ground's weights on the ports, as in `skin.condense`;
+    sheet; ports: P distinct vertices; ground (V, P): the ground's weights on the ports, as in
+        `skin.condense`;
     contact: optional unilateral pairs.
     """
 
@@ -64,8 +65,9 @@ class ReferenceSkin:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ports", checked_ports(self.ports, len(self.sheet.rest)))
-        if self.ground is not None and np.shape(self.ground) != (len(self.sheet.rest), len(self.ports)):
-            raise InputError(f"ground must be (V, P) = {(len(self.sheet.rest), len(self.ports))}, got {np.shape(self.ground)}")
+        shape = (len(self.sheet.rest), len(self.ports))
+        if self.ground is not None and np.shape(self.ground) != shape:
+            raise InputError(f"ground must be (V, P) = {shape}, got {np.shape(self.ground)}")
 
     @cached_property
     def linear(self) -> PortMap:
@@ -73,7 +75,7 @@ class ReferenceSkin:
         return self.sheet.condense(self.ports, self.ground)
 
     def energy(self, vertices: Array, u: Array) -> float:
-        """Stored energy (J) of vertices (V, 3) m with port displacements u (P, 3) m (they move the ground)."""
+        """Stored energy (J) of vertices (V, 3) m; port displacements u (P, 3) m move the ground."""
         sheet, slip = self.sheet, self._slip(vertices, u)
         foundation = 0.5 * float(np.einsum("va,vab,vb->", slip, sheet.foundation, slip))
         total = sheet.membrane.energy(vertices) + sheet.bending.energy(vertices) + foundation
@@ -100,13 +102,15 @@ class ReferenceSkin:
     ) -> Equilibrium:
         """Equilibrium for port displacements u (P, 3) m.
 
-        `start` (V, 3) m: where to begin; None takes the linear map. Where several equilibria exist (buckling), the
-        one below the start is found. A pose that does not converge is tried again in quarter steps from rest, then
-        returned with `converged` False.
+        `start` (V, 3) m: where to begin; None takes the linear map. Where several equilibria exist
+        (buckling), the one below the start is found. A pose that does not converge is tried again in quarter
+        steps from rest, then returned with `converged` False.
         """
         u = np.asarray(u, float)
         if u.shape != (len(self.ports), 3) or not np.isfinite(u).all():
-            raise InputError(f"port displacements must be finite {(len(self.ports), 3)} metres, got shape {u.shape}")
+            raise InputError(
+                f"port displacements must be finite {(len(self.ports), 3)} metres, got shape {u.shape}"
+            )
         begin = self.sheet.rest + self.linear.motion(u) if start is None else np.array(start, float)
         result = self._newton(begin, u, tolerance_n, most_iterations)
         if not result.converged:
@@ -136,15 +140,14 @@ class ReferenceSkin:
             step = np.zeros(vertices.size)
             step[solver.free] = -solver.newton_step(self._hessian_parts(vertices), force)
             slope = float(gradient.ravel() @ step)
-            size, accepted = 1.0, False
-            while size > 1e-6 and not accepted:
+            for size in 0.5 ** np.arange(20):
                 trial = vertices + size * step.reshape(-1, 3)
                 trial_energy = self.energy(trial, u)
-                accepted = trial_energy <= energy + 1e-4 * size * slope + 1e-14 * abs(energy)
-                size *= 0.5
-            if not accepted:
+                if trial_energy <= energy + 1e-4 * size * slope + 1e-14 * abs(energy):
+                    vertices, energy, gradient = trial, trial_energy, self.gradient(trial, u)
+                    break
+            else:
                 break
-            vertices, energy, gradient = trial, trial_energy, self.gradient(trial, u)
         pull = gradient[ports]
         if self.ground is not None:
             slip = np.einsum("vab,vb->va", self.sheet.foundation, self._slip(vertices, u))
@@ -163,7 +166,7 @@ class ReferenceSkin:
             parts = [triangle.ravel(), bending.ravel(), sheet.foundation.ravel()]
             if self.contact is not None:
                 touching = self.contact.stiffness_n_m * (self._overlap(vertices) > 0)
-                parts.append((touching[:, None] * np.array([1.0, -1.0, -1.0, 1.0])).ravel())
+                parts.append(np.outer(touching, [1.0, -1.0, -1.0, 1.0]).ravel())
             return np.concatenate(parts)
 
         return blocks
@@ -190,8 +193,8 @@ class ReferenceSkin:
 class _BandedSolver:
     """Sums element blocks into a banded matrix over the free dofs and solves with its Cholesky factor.
 
-    The mesh is a narrow strip in reverse Cuthill-McKee order, so a banded LAPACK factor beats sparse LU here and,
-    unlike it, tells whether the matrix is positive definite.
+    The mesh is a narrow strip in reverse Cuthill-McKee order, so a banded LAPACK factor beats sparse LU here
+    and, unlike it, tells whether the matrix is positive definite.
     """
 
     free: NDArray[np.int64]
