@@ -11,6 +11,7 @@ import importlib
 import logging
 import os
 import sys
+from functools import cache
 
 import mujoco
 import numpy as np
@@ -32,8 +33,9 @@ class FaceRenderer:
     """A camera in front of the robot's head; a context manager that owns one OpenGL context.
 
     The camera stands `distance_m` in front of the world's origin (+z), raised by `elevation_deg`, and looks
-    at the origin with the vertical field of view `fovy_deg`; the picture is `width_px` by `height_px`. Landmark
-    trackers see a face best a little from above. `still` gives shadows and smooth edges at 15 times the cost.
+    at the origin with the vertical field of view `fovy_deg`; the picture is `width_px` by `height_px`.
+    Landmark trackers see a face best a little from above. `still` gives shadows and smooth edges at 15 times
+    the cost.
 
     Raises `VocabularyError` for an unknown skin, `GraphicsError` where OpenGL cannot be had.
     """
@@ -60,8 +62,9 @@ class FaceRenderer:
         self.camera_pose[:3, :3] = _about_x(-np.radians(elevation_deg))
         self.camera_pose[:3, 3] = self.camera_pose[:3, 2] * distance_m
         paint = skin_named(skin)
+        self._gl = _open_gl(width_px, height_px)
         self._still = still
-        self._drape = Drape()
+        self._drape = _drape()
         self._model = head_model(paint, self._drape, width_px, height_px, self.camera_pose, fovy_deg, still)
         self._data = mujoco.MjData(self._model)
         self._scene = mujoco.MjvScene(self._model, 100)
@@ -70,7 +73,6 @@ class FaceRenderer:
         self._view.fixedcamid = self._model.camera(CAMERA).id
         self._bodies = {name: self._model.body(name).id for name in (HEAD, JAW, *EYES)}
         self._rest_chin_rad = _chin_angle(mesh.REST)
-        self._gl = _open_gl(width_px, height_px)
         try:
             self._gl.make_current()
             self._context = mujoco.MjrContext(self._model, mujoco.mjtFontScale.mjFONTSCALE_100)
@@ -154,6 +156,11 @@ class FaceRenderer:
         mujoco.mjr_render(whole, self._scene, self._context)
         mujoco.mjr_readPixels(picture, None, whole, self._context)
         return np.ascontiguousarray(picture[::-1])
+
+
+@cache
+def _drape() -> Drape:
+    return Drape()
 
 
 def _checked(name: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
