@@ -146,10 +146,10 @@ class _Parts:
         across = (edge[:, 0] / np.abs(edge[:, 0]).max() + 1) / 2
         centre = edge.mean(0)
         upper = np.where(np.arange(len(lips)) < len(lips) // 2, -1.0, 1.0)  # the loop runs below first
-        width = np.clip(1 - (edge[:, 0] / 0.021) ** 2, 0, 1)
+        width = np.clip(1 - (edge[:, 0] / 0.0215) ** 6, 0, 1)
         ring = self.add(weights, np.zeros_like(edge), np.stack([u0 + across * (u1 - u0), 0 * across + v0], 1))
         # Just behind the lips the lining crosses over, so that lips a hair apart do not show the teeth.
-        folds = ((0.15, 0.0020, -0.0009, 0.0), (0.4, 0.0050, 0.0110, 0.0), (1.0, 0.0350, 0.0160, 0.7))
+        folds = ((0.15, 0.0020, -0.0009, 0.0), (0.4, 0.0075, 0.0115, 0.0), (1.0, 0.0380, 0.0200, 0.6))
         for share, back, open_m, throat in folds:
             offset = np.zeros_like(edge)
             offset[:, 1] = upper * open_m * width

@@ -9,7 +9,6 @@ from scipy.interpolate import CubicSpline
 
 from .. import mesh
 from .drape import EYE_CENTRES_M, EYE_RADIUS_M, Drape
-from .mechanism import JAW_PIVOT
 from .paint import Paint, eye_texture, skin_texture, teeth_texture
 
 SKIN, HEAD, JAW, EYES, CAMERA = "face", "head", "jaw", ("right eye", "left eye"), "camera"
@@ -50,10 +49,9 @@ def head_model(
         glint = centre + 1.03 * EYE_RADIUS_M * _unit(0.13, 0.13, 1.0)
         head.add_geom(type=_SPHERE, size=[0.0008, 0, 0], pos=glint, material="glint")
     _put(spec, head, "upper teeth", _teeth(-0.0335, -0.0436, 0.0430), "teeth")
-    jaw = head.add_body(name=JAW, pos=JAW_PIVOT)
-    _put(spec, jaw, "lower teeth", _teeth(-0.0535, -0.0442, 0.0412, JAW_PIVOT), "teeth")
-    tongue = np.array([0, -0.050, 0.024]) - JAW_PIVOT
-    jaw.add_geom(type=_ELLIPSOID, size=[0.015, 0.006, 0.017], pos=tongue, material="tongue")
+    jaw = head.add_body(name=JAW)
+    _put(spec, jaw, "lower teeth", _teeth(-0.0535, -0.0442, 0.0412), "teeth")
+    jaw.add_geom(type=_ELLIPSOID, size=[0.015, 0.006, 0.017], pos=[0, -0.050, 0.024], material="tongue")
     _put(spec, spec.worldbody, "neck", _neck(), "neck")
     _put(spec, spec.worldbody, "collar", _collar(), "shell")
     _skin(spec, drape)
@@ -267,9 +265,9 @@ def _eyeball() -> _Surface:
     return vertices, triangles[:, ::-1], texture.reshape(-1, 2)
 
 
-def _teeth(gum_y: float, edge_y: float, front_z: float, origin: np.ndarray | float = 0.0) -> _Surface:
+def _teeth(gum_y: float, edge_y: float, front_z: float) -> _Surface:
     x = np.linspace(-0.028, 0.028, 51)
     rows = [np.column_stack([x, 0 * x + y, front_z - dz - 26 * x**2]) for y, dz in
             zip(np.linspace(gum_y, edge_y, 5), (0.0015, 0.0002, 0, 0.0004, 0.0014), strict=True)]  # fmt: skip
-    vertices, triangles, texture = _grid(np.array(rows) - origin, closed=False)
+    vertices, triangles, texture = _grid(np.array(rows), closed=False)
     return vertices, triangles if edge_y > gum_y else triangles[:, ::-1], texture

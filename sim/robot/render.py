@@ -20,13 +20,12 @@ from .. import mesh
 from ..errors import GraphicsError, InputError
 from .drape import Drape
 from .head import CAMERA, EYES, HEAD, JAW, head_model
-from .mechanism import JAW_PIVOT
 from .paint import SKINS, skin_named
 
 __all__ = ["SKINS", "FaceRenderer"]
 
 _log = logging.getLogger(__name__)
-_CHIN = (152, 175, 199)
+_CHIN = [152, 148, 377, 175, 199, 200, 208, 428]
 
 
 class FaceRenderer:
@@ -62,7 +61,7 @@ class FaceRenderer:
         self.camera_pose[:3, :3] = _about_x(-np.radians(elevation_deg))
         self.camera_pose[:3, 3] = self.camera_pose[:3, 2] * distance_m
         paint = skin_named(skin)
-        self._gl = _open_gl(width_px, height_px)
+        self._gl, backend = _open_gl(width_px, height_px)
         self._still = still
         self._drape = _drape()
         self._model = head_model(paint, self._drape, width_px, height_px, self.camera_pose, fovy_deg, still)
@@ -72,14 +71,14 @@ class FaceRenderer:
         self._view.type = mujoco.mjtCamera.mjCAMERA_FIXED
         self._view.fixedcamid = self._model.camera(CAMERA).id
         self._bodies = {name: self._model.body(name).id for name in (HEAD, JAW, *EYES)}
-        self._rest_chin_rad = _chin_angle(mesh.REST)
         try:
             self._gl.make_current()
-            self._context = mujoco.MjrContext(self._model, mujoco.mjtFontScale.mjFONTSCALE_100)
+            with _environment(MUJOCO_GL=backend):  # the C library asks it where OpenGL's functions are
+                self._context = mujoco.MjrContext(self._model, mujoco.mjtFontScale.mjFONTSCALE_100)
             mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         except Exception as error:
             self._gl.free()
-            raise GraphicsError(_ADVICE.format(tried=f"OpenGL context: {error}")) from error
+            raise GraphicsError(_ADVICE.format(tried=f"{backend}: {error}")) from error
 
     def __enter__(self) -> "FaceRenderer":
         return self
@@ -101,13 +100,12 @@ class FaceRenderer:
         *,
         head_pose: np.ndarray | None = None,
         gaze_rad: np.ndarray | None = None,
-        jaw_rad: float | None = None,
     ) -> np.ndarray:
         """Picture of a face.
 
         vertices_m: (468, 3) m in the head frame. head_pose: (4, 4) head → world; none: head at the origin.
         gaze_rad: (2, 2), rows right and left eye, columns yaw (towards the subject's left) and pitch (up).
-        jaw_rad: opening of the lower teeth; none: read from the chin's vertices.
+        The lower teeth move with the chin.
         Returns (height, width, 3) uint8 RGB, row 0 at the top. Raises `InputError`, `GraphicsError`.
         """
         if self._gl is None:
@@ -115,10 +113,11 @@ class FaceRenderer:
         vertices = _checked("vertices_m", vertices_m, (mesh.VERTEX_COUNT, 3))
         pose = _checked("head_pose", np.eye(4) if head_pose is None else head_pose, (4, 4))
         gaze = _checked("gaze_rad", np.zeros((2, 2)) if gaze_rad is None else gaze_rad, (2, 2))
-        jaw = _chin_angle(vertices) - self._rest_chin_rad if jaw_rad is None else jaw_rad
         self._turn(HEAD, pose[:3, :3])
         self._model.body_pos[self._bodies[HEAD]] = pose[:3, 3]
-        self._turn(JAW, _about_x(jaw))
+        opening, shift = _jaw_motion(vertices)
+        self._turn(JAW, opening)
+        self._model.body_pos[self._bodies[JAW]] = shift
         for name, (yaw, pitch) in zip(EYES, gaze, strict=True):
             self._turn(name, _about_y(yaw) @ _about_x(-pitch))
         mujoco.mj_kinematics(self._model, self._data)
@@ -171,10 +170,14 @@ def _checked(name: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray
     return array
 
 
-def _chin_angle(vertices_m: np.ndarray) -> float:
-    """Angle, rad, at which the chin stands below the jaw's axis; it grows as the jaw opens."""
-    _, y, z = vertices_m[list(_CHIN)].mean(0) - JAW_PIVOT
-    return float(np.arctan2(-y, z))
+def _jaw_motion(vertices_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rigid motion in the middle plane, rotation (3, 3) and shift (3,) m, that best moves the chin from
+    rest to where it is: whatever axis a jaw has, its teeth stay behind its lip."""
+    rest, now = mesh.REST[_CHIN, 1:], vertices_m[_CHIN, 1:]
+    middle, here = rest.mean(0), now.mean(0)
+    a, b = rest - middle, now - here
+    rotation = _about_x(np.arctan2((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum(), (a * b).sum()))
+    return rotation, np.array([0.0, *(here - rotation[1:, 1:] @ middle)])
 
 
 def _about_x(angle: float) -> np.ndarray:
@@ -196,39 +199,40 @@ _BACKENDS = {"linux": ("egl", "osmesa"), "darwin": ("cgl",), "win32": ("glfw",)}
 
 
 def _open_gl(width_px: int, height_px: int):
-    """An off-screen OpenGL context: the backend that MUJOCO_GL names, else the first that works."""
+    """An off-screen OpenGL context and its backend: what MUJOCO_GL names, else the first that works."""
     wanted = os.environ.get("MUJOCO_GL", "").lower().strip()
-    names = (
-        (wanted,) if wanted in ("egl", "osmesa", "glfw", "cgl") else _BACKENDS.get(sys.platform, ("glfw",))
-    )
     if wanted in ("disable", "disabled", "off", "false", "0"):
         raise GraphicsError(_ADVICE.format(tried=f"MUJOCO_GL={wanted} turns it off"))
+    known = _BACKENDS.get(sys.platform, ("glfw",))
     tried = []
-    for name in names:
+    for name in (wanted,) if wanted in ("egl", "osmesa", "glfw", "cgl") else known:
         try:
-            with _platform_choice_kept():
+            # MuJoCo's backends write PYOPENGL_PLATFORM when they are imported.
+            with _environment(PYOPENGL_PLATFORM=os.environ.get("PYOPENGL_PLATFORM")):
                 context = importlib.import_module(f"mujoco.{name}").GLContext(width_px, height_px)
-            _log.debug("OpenGL through %s", name)
-            return context
         except (
             Exception
-        ) as error:  # a missing library shows as ImportError, AttributeError, OSError or GLError
+        ) as error:  # a missing library shows as ImportError, AttributeError, OSError, GLError …
             tried.append(f"{name}: {type(error).__name__}: {error}")
             _forget_gl(name)
+        else:
+            _log.debug("OpenGL through %s", name)
+            return context, name
     raise GraphicsError(_ADVICE.format(tried="; ".join(tried)))
 
 
 @contextlib.contextmanager
-def _platform_choice_kept():
-    """MuJoCo's backends write PYOPENGL_PLATFORM when imported; leave the environment as it was."""
-    before = os.environ.get("PYOPENGL_PLATFORM")
+def _environment(**wanted: str | None):
+    """Set environment variables inside the block and leave the environment as it was."""
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update({name: value for name, value in wanted.items() if value is not None})
     try:
         yield
     finally:
-        if before is None:
-            os.environ.pop("PYOPENGL_PLATFORM", None)
-        else:
-            os.environ["PYOPENGL_PLATFORM"] = before
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _forget_gl(name: str) -> None:
