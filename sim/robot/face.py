@@ -33,7 +33,7 @@ class FaceState:
 
     time_s: simulated time since reset, () or (n,).
     servo_rad: joint angles, (26,), ordered as `SERVO_NAMES`, zero at the rest command.
-    ports_m: displacement of the moving skin ports in the head frame, (58, 3), ordered as `mechanism.MOVING`.
+    ports_m: displacement of the moving skin ports in the head frame, (82, 3), ordered as `mechanism.MOVING`.
     vertices_m: the skin in the head frame, (468, 3).
     head_pose: head frame in the world, (4, 4).
     gaze_rad: rows right and left eye, columns yaw (+ to the subject's left) and pitch (+ up), (2, 2).
@@ -98,28 +98,32 @@ class RobotFaces:
         return self.state()
 
     def step(self, commands: np.ndarray) -> FaceState:
-        """Advance one control period with commands (n, 26) in 0…1.
+        """Advance one control period with commands (n, 26) in 0…1 and return the robots' states.
 
         Raises `PhysicsDiverged` where MuJoCo warned, which also hides NaN by resetting itself.
         """
+        self.advance(commands)
+        return self.state()
+
+    def advance(self, commands: np.ndarray, periods: int = 1) -> None:
+        """Advance some control periods with the same commands, without the cost of computing the skin."""
         commands = np.asarray(commands, float)
-        if commands.shape != (len(self), len(SERVOS)) or not ((commands >= 0) & (commands <= 1)).all():
+        outside = ~((commands >= 0) & (commands <= 1))
+        if commands.shape != (len(self), len(SERVOS)) or outside.any():
             raise InputError(
-                f"commands: got shape {commands.shape}, {np.count_nonzero(~((commands >= 0) & (commands <= 1)))} values not "
-                f"in 0…1; allowed are finite numbers of shape ({len(self)}, {len(SERVOS)}) in 0…1"
+                f"commands: got shape {commands.shape} with {np.count_nonzero(outside)} values not in 0…1; allowed are "
+                f"finite numbers in 0…1 of shape ({len(self)}, {len(SERVOS)})"
             )
         self._fields["ctrl"][:, self._actuator] = to_rad(commands)
-        self._batch.step(nstep=self._substeps)
-        if self._batch.warning.any():
-            robots = np.flatnonzero(self._batch.warning.any((1, 2)))
-            kinds = np.flatnonzero(self._batch.warning[..., 1].any(0))
-            names = ", ".join(mujoco.mjtWarning(int(k)).name for k in kinds)
+        self._batch.step(nstep=periods * self._substeps)
+        warnings = self._batch.warning[..., 1]
+        if warnings.any():
+            robots = ", ".join(str(i) for i in np.flatnonzero(warnings.any(1))[:5])
+            kinds = ", ".join(mujoco.mjtWarning(int(k)).name for k in np.flatnonzero(warnings.any(0)))
             raise PhysicsDiverged(
-                f"MuJoCo warned {names or 'of an error'} in robot {', '.join(map(str, robots[:5]))} at "
-                f"{float(self._fields['time'][robots[0], 0] if self._fields['time'].ndim > 1 else self._fields['time'][robots[0]]):.3f} s; "
-                "its state is not to be trusted: call reset(), and look at the last commands and parameters"
+                f"MuJoCo warned {kinds} in robot {robots} within the last {periods * CONTROL_PERIOD_S:.2f} s; its state is "
+                "not to be trusted: look at the last commands and parameters, then call reset()"
             )
-        return self.state()
 
     def state(self) -> FaceState:
         """The robots as they are now. Positions are one substep behind `servo_rad`, as MuJoCo leaves them."""

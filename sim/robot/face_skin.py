@@ -8,10 +8,12 @@ import numpy as np
 from .. import mesh
 from ..skin import PortMap, Sheet, SkinMaterial
 from ..skin_fast import FastSkin
-from .mechanism import MOVING, PORTS
+from .mechanism import MOVING, MOVING_MAGNETS, PORTS
 
 _HOLLOW = ("mouth", "chin", "right eye", "left eye")
 """Regions with nothing behind the skin: the lips, the chin (the jaw moves there) and the lids."""
+
+_MAGNET_PLACES = [MOVING.index(v) for v in MOVING_MAGNETS]
 
 
 @cache
@@ -32,13 +34,13 @@ def linear_skin() -> PortMap:
 
 
 def moving_stiffness() -> np.ndarray:
-    """Stiffness of the skin seen from the moving ports, (3·58, 3·58) N/m, ordered as `MOVING`."""
+    """Stiffness of the skin seen from the moving ports, (3·82, 3·82) N/m, ordered as `MOVING`."""
     size = 3 * len(MOVING)
     return linear_skin().stiffness[:size, :size]
 
 
 def all_ports(moving_m: np.ndarray) -> np.ndarray:
-    """Displacements of all ports, (…, P, 3), from those of the moving ones, (…, 58, 3); the others stay put."""
+    """Displacements of all ports, (…, P, 3), from those of the moving ones, (…, 82, 3); the others stay put."""
     held = np.zeros((*moving_m.shape[:-2], len(PORTS) - len(MOVING), 3))
     return np.concatenate([moving_m, held], axis=-2)
 
@@ -48,3 +50,8 @@ def default_skin() -> FastSkin:
     """The fitted fast map of the default skin, shipped in `data/skin.npz`; `duchenne train robot` makes it anew."""
     with as_file(files(__package__) / "data" / "skin.npz") as path:
         return FastSkin.load(path)
+
+
+def magnet_forces(skin: FastSkin, moving_m: np.ndarray) -> np.ndarray:
+    """Pull of the skin on the magnets, (…, n, 3) N, for the magnets that move, ordered as in `MOVING_MAGNETS`."""
+    return skin.forces(moving_m)[..., _MAGNET_PLACES, :]

@@ -21,7 +21,7 @@ UPPER_LIP_MAGNETS = {"upper_lip_center": 0, "right_upper_lip": 39, "left_upper_l
 LOWER_LIP_MAGNETS = {"lower_lip_center": 17, "right_lower_lip": 181, "left_lower_lip": 405}
 CORNER_MAGNETS = {"right_corner": 61, "left_corner": 291}
 JAW_MAGNETS = (152, 199, 148, 377)
-SKULL_MAGNETS = (4, 6, 9, 151, 104, 333, 116, 345, 177, 401)
+SKULL_MAGNETS = (4, 6, 9, 151, 139, 368, 116, 345, 177, 401)
 """Ten magnets that hold the skin to the skull."""
 MAGNETS: tuple[int, ...] = (
     *(v for pair in BROW_MAGNETS.values() for v in pair),
@@ -31,6 +31,12 @@ MAGNETS: tuple[int, ...] = (
 """The 30 vertices that carry a magnet, in the order of every magnet array."""
 SITES: tuple[int, ...] = MAGNETS[:16]
 """The 16 magnets that move other than with the jaw; each is a site `magnet_<vertex>`."""
+PLATES: dict[int, tuple[int, ...]] = {
+    61: (76, 62, 78, 146, 185), 291: (306, 292, 308, 375, 409),
+    107: (55,), 66: (65,), 105: (52,), 63: (53,), 336: (285,), 296: (295,), 334: (282,), 293: (283,),
+    0: (11,), 39: (73,), 269: (303,), 17: (16,), 181: (180,), 405: (404,),
+}  # fmt: skip
+"""A magnet is a plate some 9 mm across: the skin around it moves by the same displacement."""
 
 JAW_RIM = (397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136, 172)
 """Vertices of the skin's hem that ride on the jaw."""
@@ -49,13 +55,17 @@ LID_SEAT_M = 0.0138
 
 _JAW_VERTICES = tuple(dict.fromkeys((*JAW_MAGNETS, *JAW_RIM)))
 _LID_VERTICES = tuple(v for side in (0, 1) for v in (*UPPER_LIDS[side], *LOWER_LIDS[side]))
-MOVING: tuple[int, ...] = (*SITES, *_JAW_VERTICES, *_LID_VERTICES)
+_PLATE_VERTICES = tuple(v for vertices in PLATES.values() for v in vertices)
+_PLATE_OF = [SITES.index(magnet) for magnet, vertices in PLATES.items() for _ in vertices]
+MOVING: tuple[int, ...] = (*SITES, *_PLATE_VERTICES, *_JAW_VERTICES, *_LID_VERTICES)
 """Skin vertices whose motion the mechanism prescribes, in the order of `port_displacements`."""
 FIXED: tuple[int, ...] = tuple(
     v for v in dict.fromkeys((*SKULL_MAGNETS, *mesh.FACE_OVAL, *CANTHI)) if v not in (*FREE_RIM, *MOVING)
 )
 """Skin vertices that the skull holds."""
 PORTS: tuple[int, ...] = (*MOVING, *FIXED)
+MOVING_MAGNETS: tuple[int, ...] = tuple(v for v in MAGNETS if v in (*SITES, *JAW_MAGNETS))
+"""The 20 magnets that move."""
 
 
 def _lid_geometry() -> tuple[np.ndarray, ...]:
@@ -92,7 +102,7 @@ def port_displacements(sites_m: np.ndarray, jaw_rad: np.ndarray, lids_rad: np.nd
         lids_rad: lid angles, (…, 4), ordered as `LID_JOINTS`, positive up.
 
     Returns:
-        (…, 59, 3) m, ordered as `MOVING`.
+        (…, 82, 3) m, ordered as `MOVING`.
     """
     jaw_rest = mesh.REST[list(_JAW_VERTICES)] - JAW_PIVOT
     cos, sin = np.cos(jaw_rad)[..., None], np.sin(jaw_rad)[..., None]
@@ -116,7 +126,8 @@ def port_displacements(sites_m: np.ndarray, jaw_rad: np.ndarray, lids_rad: np.nd
         ],
         axis=-1,
     )
-    return np.concatenate([sites_m - mesh.REST[list(SITES)], jaw, lids], axis=-2)
+    magnets = sites_m - mesh.REST[list(SITES)]
+    return np.concatenate([magnets, magnets[..., _PLATE_OF, :], jaw, lids], axis=-2)
 
 
 @dataclass(frozen=True, kw_only=True)

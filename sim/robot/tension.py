@@ -28,7 +28,7 @@ def skin_joints(model: mujoco.MjModel) -> list[str]:
 
 
 def port_jacobian(model: mujoco.MjModel, joints: list[str], step_rad: float = 1e-5) -> np.ndarray:
-    """Motion of the moving ports per joint angle at rest by central differences, (3·58, joints) m/rad."""
+    """Motion of the moving ports per joint angle at rest by central differences, (3·82, joints) m/rad."""
     data = mujoco.MjData(model)
     sites = [model.site(f"magnet_{v}").id for v in SITES]
     address = {n: int(model.joint(n).qposadr[0]) for n in joints}
@@ -45,7 +45,7 @@ def port_jacobian(model: mujoco.MjModel, joints: list[str], step_rad: float = 1e
 
 
 def skin_tendons(port_stiffness: np.ndarray, config: MechanismConfig | None = None) -> tuple[Tendon, ...]:
-    """Tendons that stand for a skin with port stiffness S, (3·58, 3·58) N/m, ports ordered as `MOVING`."""
+    """Tendons that stand for a skin with port stiffness S, (3·82, 3·82) N/m, ports ordered as `MOVING`."""
     model = build(config).compile()
     joints = skin_joints(model)
     jacobian = port_jacobian(model, joints)
