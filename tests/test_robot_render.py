@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from duchenne.sim import mesh
+from duchenne.sim.camera import FaceReader
 from duchenne.sim.errors import GraphicsError, InputError, VocabularyError
 from duchenne.sim.robot import render
 from duchenne.sim.robot.drape import EYE_CENTRES_M, EYE_RADIUS_M, Drape
@@ -191,8 +192,7 @@ def _no_module(name: str):
 
 @pytest.fixture(scope="module")
 def reader(face_model):
-    camera = pytest.importorskip("duchenne.sim.camera")
-    with camera.FaceReader(face_model) as made:
+    with FaceReader(face_model) as made:
         yield made
 
 
