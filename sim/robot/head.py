@@ -266,7 +266,7 @@ def _eyeball() -> _Surface:
 
 
 def _teeth(gum_y: float, edge_y: float, front_z: float) -> _Surface:
-    x = np.linspace(-0.028, 0.028, 51)
+    x = np.linspace(-0.0235, 0.0235, 47)
     rows = [np.column_stack([x, 0 * x + y, front_z - dz - 26 * x**2]) for y, dz in
             zip(np.linspace(gum_y, edge_y, 5), (0.0015, 0.0002, 0, 0.0004, 0.0014), strict=True)]  # fmt: skip
     vertices, triangles, texture = _grid(np.array(rows), closed=False)
