@@ -43,14 +43,17 @@ def align(points: np.ndarray) -> np.ndarray:
 
 
 def metric_face(screen: np.ndarray, width_px: int, height_px: int) -> tuple[np.ndarray, np.ndarray]:
-    """Turn MediaPipe's normalised landmarks into an aligned metric face and its pose, as MediaPipe itself
-    does.
+    """Turn MediaPipe's normalised landmarks into an aligned metric face and its pose, as MediaPipe does.
 
     `screen` is (478, 3) or (468, 3): x and y in 0…1 of the picture from its top left, z in units of the
     picture's width. Returns the aligned landmarks (same shape, m, face frame) and the pose (4, 4) that
     takes them into the camera's frame (m; +x right in the picture, +y up, looking along −z). The scale in
     the pose is 1 within rounding: MediaPipe puts a face of canonical size where it would look as large as
-    this one, so the distance is right only for an average face and a camera of 63° vertical opening.
+    this one, so the distance is right only for an average face and a camera of 63° vertical opening. The
+    aligned shape, too, depends on that camera and on the face's place and size in the picture: by some mm in
+    ordinary clips, 10 mm for a small face in a corner. `align(landmarks_px * [1, -1, -1])`, which supposes a
+    lens of infinite length, does not, and leaves less head motion in the face; but it is not what MediaPipe
+    and the published robot data use.
     """
     height = 2 * np.tan(VERTICAL_FOV_RAD / 2)
     width = height * width_px / height_px
@@ -59,8 +62,7 @@ def metric_face(screen: np.ndarray, width_px: int, height_px: int) -> tuple[np.n
     near[:, 2] += 1.0 - near[:VERTEX_COUNT, 2].mean()
     basis = near[_BASIS]
 
-    # First estimate the scale on the near plane, since depth is not yet known, then after unprojecting with
-    # it.
+    # First estimate the scale on the near plane, since depth is not known yet; then unproject and repeat.
     first = _fit(basis * [_CM, _CM, -_CM])[1]
     second = _fit(_unproject(basis, first))[1]
     in_camera = _unproject(near, first * second)

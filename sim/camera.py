@@ -125,25 +125,72 @@ class FaceReader:
             raise InputError(f"picture is {got}; wanted a uint8 array (height, width, 3), red first")
         if rgb.size == 0:
             raise InputError(f"picture is empty: shape {rgb.shape}")
-        found = self._landmarker.detect(self._image(image_format=self._rgb, data=np.ascontiguousarray(rgb)))
-        count = len(found.face_landmarks)
-        if count != 1:
-            return Sighting(time_s, None, f"{count} faces" if count else "no face")
-        screen = np.array([(p.x, p.y, p.z) for p in found.face_landmarks[0]], dtype=float)
-        if screen.shape != (LANDMARK_COUNT, 3):
-            raise ModelFileError(
-                f"the model gave {len(screen)} landmarks, not {LANDMARK_COUNT}: not the right model"
-            )
-        scores = np.array([shape.score for shape in found.face_blendshapes[0]], dtype=float)
-        if scores.shape != (len(BLENDSHAPES),):
-            raise ModelFileError(f"the model gave {len(scores)} blendshapes, not {len(BLENDSHAPES)}")
-        return Sighting(time_s, _face(screen, scores, rgb.shape[1], rgb.shape[0]))
+        found = self._look(rgb) or self._search(rgb)
+        if len(found) != 1:
+            return Sighting(time_s, None, f"{len(found)} faces" if found else "no face")
+        height_px, width_px, _ = rgb.shape
+        return Sighting(time_s, _face(*found[0], width_px, height_px))
+
+    def _look(self, rgb: np.ndarray, x_px: int = 0, y_px: int = 0) -> "list[_Found]":
+        """The faces in one view of the picture, which begins at (x_px, y_px)."""
+        seen = self._landmarker.detect(self._image(image_format=self._rgb, data=np.ascontiguousarray(rgb)))
+        unit = np.array([rgb.shape[1], rgb.shape[0], rgb.shape[1]])
+        found = []
+        for marks, shapes in zip(seen.face_landmarks, seen.face_blendshapes, strict=True):
+            landmarks = np.array([(p.x, p.y, p.z) for p in marks]) * unit + [x_px, y_px, 0]
+            scores = np.array([shape.score for shape in shapes], dtype=float)
+            if landmarks.shape != (LANDMARK_COUNT, 3) or scores.shape != (len(BLENDSHAPES),):
+                raise ModelFileError(
+                    f"the model gave {len(landmarks)} landmarks and {len(scores)} blendshapes"
+                )
+            found.append((landmarks, scores))
+        return found
+
+    def _search(self, rgb: np.ndarray) -> "list[_Found]":
+        """Look closer: the detector sees the whole at 128 pixels and misses a face below a sixth of that."""
+        height, width, _ = rgb.shape
+        for share in (1.0, 0.6):
+            side = round(share * min(height, width))
+            found: list[_Found] = []
+            for y, x in ((y, x) for y in _steps(height, side) for x in _steps(width, side)):
+                for new in self._look(rgb[y : y + side, x : x + side], x, y):
+                    if not any(_same(new, old) for old in found):
+                        found.append(new)
+            if len(found) == 1:  # once more with the face in the middle: near an edge it is read badly
+                (x, y, _), size = _place(found[0])
+                left, top = max(0, round(x - 1.5 * size)), max(0, round(y - 1.5 * size))
+                right, bottom = round(x + 1.5 * size), round(y + 1.5 * size)
+                centred = self._look(rgb[top:bottom, left:right], left, top)
+                return centred if len(centred) == 1 else found
+            if found:
+                return found
+        return []
 
 
-def _face(screen: np.ndarray, scores: np.ndarray, width_px: int, height_px: int) -> Face:
+_Found = tuple[np.ndarray, np.ndarray]
+"""Landmarks (478, 3) px and blendshapes (52,)."""
+
+
+def _steps(length: int, side: int) -> list[int]:
+    """Where windows of `side` begin that cover `length` and overlap by a third."""
+    count = 1 + int(np.ceil((length - side) / (side * 2 / 3)))
+    return [round(start) for start in np.linspace(0, length - side, count)]
+
+
+def _place(found: _Found) -> tuple[np.ndarray, float]:
+    landmarks, _ = found
+    return landmarks.mean(0), float(np.ptp(landmarks[:, :2], axis=0).max())
+
+
+def _same(one: _Found, other: _Found) -> bool:
+    (a, size), (b, _) = _place(one), _place(other)
+    return bool(np.linalg.norm((a - b)[:2]) < 0.5 * size)
+
+
+def _face(landmarks_px: np.ndarray, scores: np.ndarray, width_px: int, height_px: int) -> Face:
+    screen = landmarks_px / [width_px, height_px, width_px]
     aligned, pose = metric_face(screen, width_px, height_px)
-    seen = _confidence(aligned, pose, screen)
-    return Face(screen * [width_px, height_px, width_px], aligned, scores, pose, seen)
+    return Face(landmarks_px, aligned, scores, pose, _confidence(aligned, pose, screen))
 
 
 # --- confidence -------------------------------------------------------------------------------------------

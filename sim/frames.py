@@ -275,6 +275,8 @@ def _quiet_opencv() -> Iterator[None]:
     """OpenCV prints warnings about what is reported here as an error; hold them back meanwhile."""
     from cv2.utils import logging as cv_logging
 
+    # Read by OpenCV once, when it first loads FFmpeg: −8 is FFmpeg's own AV_LOG_QUIET.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     level = cv_logging.getLogLevel()
     cv_logging.setLogLevel(cv_logging.LOG_LEVEL_SILENT)
     try:
