@@ -45,8 +45,8 @@ class SkinMaterial:
     young_pa: float = 70e3
     poisson: float = 0.48
     thickness_m: float = 2e-3
-    foundation_tangential_n_m3: float = 3e4
-    foundation_normal_n_m3: float = 1e5
+    foundation_tangential_n_m3: float = 1e5
+    foundation_normal_n_m3: float = 5e5
     bending_scale: float = 1.0
 
     def __post_init__(self) -> None:
