@@ -10,7 +10,6 @@ import mujoco
 import numpy as np
 from mujoco import batch
 
-from .. import mesh
 from ..errors import InputError, PhysicsDiverged
 from ..skin_fast import FastSkin
 from .face_skin import default_skin, moving_stiffness
@@ -65,7 +64,7 @@ class RobotFaces:
         self, count: int, *, threads: int = 0, skin: FastSkin | None = None, config: MechanismConfig | None = None
     ):
         config = config or MechanismConfig()
-        self.skin = skin or default_skin()
+        self._skin = skin
         self._substeps = round(CONTROL_PERIOD_S / config.timestep_s)
         if abs(self._substeps * config.timestep_s - CONTROL_PERIOD_S) > 1e-9:
             raise InputError(
@@ -86,16 +85,33 @@ class RobotFaces:
         """The mechanism's compiled model."""
         return self._batch.model
 
+    @property
+    def skin(self) -> FastSkin:
+        """The fast skin map in use."""
+        if self._skin is None:
+            self._skin = default_skin()
+        return self._skin
+
     def __len__(self) -> int:
         return self._batch.nsim
 
-    def reset(self) -> FaceState:
+    def reset(self) -> None:
         """Put every robot at its rest command at time zero."""
         self._batch.reset()
         self._fields["ctrl"][:, self._actuator] = to_rad(REST_COMMAND)
         self._batch.forward()
         self._batch.warning[:] = 0
-        return self.state()
+
+    def settled_ports(self, commands: np.ndarray, wait_s: float = 1.1) -> np.ndarray:
+        """Displacements of the moving skin ports, (N, 82, 3) m, for any number of commands (N, 26), each from rest."""
+        commands, parts = np.asarray(commands, float), []
+        for start in range(0, len(commands), len(self)):
+            chunk = commands[start : start + len(self)]
+            filled = np.concatenate([chunk, np.tile(REST_COMMAND, (len(self) - len(chunk), 1))])
+            self.reset()
+            self.advance(filled, round(wait_s / CONTROL_PERIOD_S))
+            parts.append(self._kinematics()[0][: len(chunk)])
+        return np.concatenate(parts)
 
     def step(self, commands: np.ndarray) -> FaceState:
         """Advance one control period with commands (n, 26) in 0…1 and return the robots' states.
@@ -127,24 +143,28 @@ class RobotFaces:
 
     def state(self) -> FaceState:
         """The robots as they are now. Positions are one substep behind `servo_rad`, as MuJoCo leaves them."""
-        count = len(self)
-        rotation = self._fields["xmat"].reshape(count, -1, 3, 3)
+        ports, pose, gaze = self._kinematics()
+        return FaceState(
+            time_s=self._fields["time"].reshape(len(self)).copy(),
+            servo_rad=self._fields["qpos"][:, self._joint].copy(),
+            ports_m=ports,
+            vertices_m=self.skin.vertices(ports),
+            head_pose=pose,
+            gaze_rad=gaze,
+        )
+
+    def _kinematics(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Ports, head pose and gaze from the bodies' poses."""
+        rotation = self._fields["xmat"].reshape(len(self), -1, 3, 3)
         head_rotation, head_position = rotation[:, self._head], self._fields["xpos"][:, self._head]
         sites = (self._fields["site_xpos"][:, self._sites] - head_position[:, None]) @ head_rotation
         relative = np.swapaxes(head_rotation, -1, -2)[:, None] @ rotation[:, self._bodies]
         about_x = np.arctan2(relative[:, :5, 2, 1], relative[:, :5, 1, 1])  # of the jaw and the lids
         forward = relative[:, 5:, :, 2]  # of the eyeballs
-        ports = port_displacements(sites, about_x[:, 0], -about_x[:, 1:])
-        pose = np.broadcast_to(np.eye(4), (count, 4, 4)).copy()
+        pose = np.broadcast_to(np.eye(4), (len(self), 4, 4)).copy()
         pose[:, :3, :3], pose[:, :3, 3] = head_rotation, head_position
-        return FaceState(
-            time_s=self._fields["time"].reshape(count).copy(),
-            servo_rad=self._fields["qpos"][:, self._joint].copy(),
-            ports_m=ports,
-            vertices_m=self.skin.vertices(ports),
-            head_pose=pose,
-            gaze_rad=np.stack([np.arctan2(forward[..., 0], forward[..., 2]), np.arcsin(forward[..., 1])], axis=-1),
-        )
+        gaze = np.stack([np.arctan2(forward[..., 0], forward[..., 2]), np.arcsin(forward[..., 1])], axis=-1)
+        return port_displacements(sites, about_x[:, 0], -about_x[:, 1:]), pose, gaze
 
 
 class RobotFace:
@@ -185,7 +205,8 @@ class RobotFace:
     def reset(self) -> FaceState:
         """Back to the rest command, at once. Time as the gate sees it goes on."""
         self._command = REST_COMMAND.copy()
-        return self._faces.reset()[0]
+        self._faces.reset()
+        return self.state()
 
     def step(self, command: np.ndarray) -> FaceState:
         """Advance one control period of 40 ms with a command (26,) in 0…1, if the gate lets it pass."""

@@ -8,6 +8,7 @@ import numpy as np
 from .. import mesh
 from ..skin import PortMap, Sheet, SkinMaterial
 from ..skin_fast import FastSkin
+from ..skin_reference import ReferenceSkin
 from .mechanism import MOVING, MOVING_MAGNETS, PORTS
 
 _HOLLOW = ("mouth", "chin", "right eye", "left eye")
@@ -39,10 +40,10 @@ def moving_stiffness() -> np.ndarray:
     return linear_skin().stiffness[:size, :size]
 
 
-def all_ports(moving_m: np.ndarray) -> np.ndarray:
-    """Displacements of all ports, (…, P, 3), from those of the moving ones, (…, 82, 3); the others stay put."""
-    held = np.zeros((*moving_m.shape[:-2], len(PORTS) - len(MOVING), 3))
-    return np.concatenate([moving_m, held], axis=-2)
+@cache
+def reference_skin() -> ReferenceSkin:
+    """The skin at large displacements."""
+    return ReferenceSkin(robot_sheet(), PORTS)
 
 
 @cache

@@ -11,9 +11,9 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from .. import mesh
-from .face import FaceState, RobotFaces
-from .face_skin import magnet_forces, robot_sheet
 from ..skin_fast import FastSkin
+from .face import RobotFaces
+from .face_skin import magnet_forces
 from .limits import Hazard, SafeSet
 from .mechanism import LID_APERTURE_RAD, MOVING_MAGNETS
 from .servo import EXPRESSIVE, LIMITS_RAD, REST_COMMAND, SERVO_NAMES, expand, index, symmetric
@@ -41,16 +41,6 @@ class HazardLimits:
     """Distance, in commands, by which a half-space keeps off the nearest hazardous sample."""
 
 
-def settle(faces: RobotFaces, commands: np.ndarray, periods: int = 28) -> FaceState:
-    """The robots' still states for commands (n, 26), n a multiple of the batch, without passing any limits."""
-    parts = []
-    for start in range(0, len(commands), len(faces)):
-        faces.reset()
-        faces.advance(commands[start : start + len(faces)], periods)
-        parts.append(faces.state())
-    return FaceState(*(np.concatenate([getattr(p, f) for p in parts]) for f in FaceState.__dataclass_fields__))
-
-
 def random_commands(rng: np.random.Generator, count: int) -> np.ndarray:
     """Expressive commands over the full range, (count, 26): half symmetric, some parameters at rest."""
     rest = symmetric(REST_COMMAND)
@@ -72,33 +62,32 @@ def lid_hazards(clearance_rad: float = 0.0) -> list[Hazard]:
     return hazards
 
 
-def measures(state: FaceState, skin: FastSkin, limits: HazardLimits) -> dict[str, np.ndarray]:
+def measures(skin: FastSkin, ports_m: np.ndarray, limits: HazardLimits) -> dict[str, np.ndarray]:
     """Each hazard's measure over its limit on the subject's right side, (n,), above 1 where it is exceeded."""
-    stretch = robot_sheet().membrane.principal_stretch(state.vertices_m)[..., 0]
+    vertices_m = skin.vertices(ports_m)
+    stretch = skin.stretch(vertices_m)
     right = mesh.REST[mesh.TRIANGLES].mean(1)[:, 0] < 1e-6
     region_of = {v: name for name in mesh.REGIONS for v in mesh.region(name)}
     found = {}
     for name, regions in _REGIONS.items():
         inside = np.array([any(region_of[int(v)] in regions for v in t) for t in mesh.TRIANGLES])
         found[f"skin tears at {name}"] = stretch[:, inside & right].max(1) / limits.stretch
-    pull = np.linalg.norm(magnet_forces(skin, state.ports_m), axis=-1)
+    pull = np.linalg.norm(magnet_forces(skin, ports_m), axis=-1)
     on_right = mesh.REST[list(MOVING_MAGNETS), 0] < 1e-6
     found["magnet lets go"] = pull[:, on_right].max(1) / limits.magnet_n
     upper, lower = np.array([pair for pair in mesh.LIP_PAIRS if mesh.REST[pair[0], 0] < 1e-6]).T
-    overlap = state.vertices_m[:, lower, 1] - state.vertices_m[:, upper, 1]
+    overlap = vertices_m[:, lower, 1] - vertices_m[:, upper, 1]
     found["lips press"] = overlap.max(1) / limits.lip_overlap_m
     return found
 
 
 def derive(
-    rng: np.random.Generator, count: int = 16384, limits: HazardLimits | None = None, faces: RobotFaces | None = None
+    rng: np.random.Generator, skin: FastSkin, limits: HazardLimits, count: int = 8192
 ) -> tuple[SafeSet, dict[str, float]]:
     """Fit the safe set on `count` random commands; returns it and the share of commands that break each limit."""
-    limits = limits or HazardLimits()
-    faces = faces or RobotFaces(256)
     hazards = lid_hazards(limits.lid_clearance_rad)
-    commands = random_commands(rng, count // len(faces) * len(faces))
-    exceeded = measures(settle(faces, commands), faces.skin, limits)
+    commands = random_commands(rng, count)
+    exceeded = measures(skin, RobotFaces(256).settled_ports(commands), limits)
     shares = {name: float((value > 1).mean()) for name, value in exceeded.items()}
     for name, value in exceeded.items():
         if (value > 1).any():

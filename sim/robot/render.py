@@ -46,7 +46,7 @@ class FaceRenderer:
         width_px: int = 480,
         height_px: int = 480,
         distance_m: float = 0.8,
-        elevation_deg: float = 6.0,
+        elevation_deg: float = 9.0,
         fovy_deg: float = 24.0,
         still: bool = False,
     ):

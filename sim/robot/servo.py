@@ -75,7 +75,7 @@ SERVOS: tuple[Servo, ...] = (
     Servo(name="lower_lip_center", travel_deg=26, rest=0.6, meaning_low="down, teeth bare", meaning_high="raised"),
     *_lower_lip,
     _corner_upper[0], _corner_lower[0], _corner_upper[1], _corner_lower[1],
-    Servo(name="jaw", travel_deg=16, rest=0.0, meaning_low="closed", meaning_high="open", torque_nm=2.0,
+    Servo(name="jaw", travel_deg=11, rest=0.0, meaning_low="closed", meaning_high="open", torque_nm=2.0,
           armature_kgm2=4e-3, friction_nm=0.03),
 )  # fmt: skip
 SERVO_NAMES: tuple[str, ...] = tuple(s.name for s in SERVOS)
