@@ -26,9 +26,7 @@ class Guard:
         longest_gap_s: credit for rate is not gathered over longer pauses than this.
     """
 
-    def __init__(
-        self, safe_set: SafeSet | None = None, start: np.ndarray = REST_COMMAND, longest_gap_s: float = 0.04
-    ):
+    def __init__(self, safe_set: SafeSet | None = None, start: np.ndarray = REST_COMMAND, longest_gap_s: float = 0.04):
         self.safe_set = safe_set or SafeSet.default()
         self._rate_per_s = rate_limits(1.0)
         self._longest_gap_s = longest_gap_s
@@ -79,6 +77,6 @@ class Guard:
         if hazards:
             name, excess = hazards[0]
             raise CommandRejected(
-                "skin", f"hazard '{name}' exceeded by {excess:.3f}; take SafeSet.project(command) for the nearest safe one"
+                "skin", f"hazard '{name}' exceeded by {excess:.3f}; SafeSet.project(command) is the nearest safe one"
             )
         return command

@@ -31,7 +31,9 @@ FACE_OVAL = (
 IRIS_RIGHT = (468, 469, 470, 471, 472)
 IRIS_LEFT = (473, 474, 475, 476, 477)
 
-LIP_PAIRS = tuple(zip((13, 82, 81, 80, 191, 312, 311, 310, 415), (14, 87, 178, 88, 95, 317, 402, 318, 324), strict=True))
+LIP_PAIRS = tuple(
+    zip((13, 82, 81, 80, 191, 312, 311, 310, 415), (14, 87, 178, 88, 95, 317, 402, 318, 324), strict=True)
+)
 """(upper, lower) vertices of the inner lips that meet when the mouth is closed."""
 
 EMO_UPPER = (
@@ -50,7 +52,7 @@ EMO_LANDMARKS = EMO_UPPER + EMO_LOWER
 
 
 def _load() -> dict[str, np.ndarray]:
-    with (files(__package__) / "data" / "canonical_face.npz").open("rb") as stream, np.load(stream) as data:
+    with (files("duchenne.sim") / "data" / "canonical_face.npz").open("rb") as stream, np.load(stream) as data:
         return {name: data[name] for name in data.files}
 
 

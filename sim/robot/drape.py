@@ -45,8 +45,7 @@ class Drape:
         self._offset = np.concatenate(parts.offset)
         at_rest = self._weights @ mesh.REST + self._offset
         self._near_eye = [
-            np.flatnonzero(np.linalg.norm(at_rest - centre, axis=1) < _LID_REACH_M)
-            for centre in EYE_CENTRES_M
+            np.flatnonzero(np.linalg.norm(at_rest - centre, axis=1) < _LID_REACH_M) for centre in EYE_CENTRES_M
         ]
 
     def vertices(self, face_m: np.ndarray) -> np.ndarray:
@@ -55,9 +54,7 @@ class Drape:
         for centre, near, (edge, inner) in zip(EYE_CENTRES_M, self._near_eye, self._lids, strict=True):
             out = fine[near] - centre
             distance = np.linalg.norm(out, axis=1, keepdims=True)
-            fine[near] = centre + out * np.maximum(
-                1, (EYE_RADIUS_M + _LID_GAP_M) / np.maximum(distance, 1e-6)
-            )
+            fine[near] = centre + out * np.maximum(1, (EYE_RADIUS_M + _LID_GAP_M) / np.maximum(distance, 1e-6))
             out = fine[edge] - centre
             fine[inner] = centre + out * ((EYE_RADIUS_M - 4e-4) / np.linalg.norm(out, axis=1, keepdims=True))
         return fine

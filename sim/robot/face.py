@@ -68,7 +68,7 @@ class RobotFaces:
         self._substeps = round(CONTROL_PERIOD_S / config.timestep_s)
         if abs(self._substeps * config.timestep_s - CONTROL_PERIOD_S) > 1e-9:
             raise InputError(
-                f"timestep_s: got {config.timestep_s}; the control period of {CONTROL_PERIOD_S} s must be a multiple of it"
+                f"timestep_s: got {config.timestep_s}; it must divide the control period of {CONTROL_PERIOD_S} s"
             )
         model = build(config, skin_tendons(moving_stiffness(), config)).compile()
         self._batch = batch.Batch(model, nsim=count, nthread=threads)
@@ -137,8 +137,8 @@ class RobotFaces:
             robots = ", ".join(str(i) for i in np.flatnonzero(warnings.any(1))[:5])
             kinds = ", ".join(mujoco.mjtWarning(int(k)).name for k in np.flatnonzero(warnings.any(0)))
             raise PhysicsDiverged(
-                f"MuJoCo warned {kinds} in robot {robots} within the last {periods * CONTROL_PERIOD_S:.2f} s; its state is "
-                "not to be trusted: look at the last commands and parameters, then call reset()"
+                f"MuJoCo warned {kinds} in robot {robots} within the last {periods * CONTROL_PERIOD_S:.2f} s; its "
+                "state is not to be trusted: look at the last commands and parameters, then call reset()"
             )
 
     def state(self) -> FaceState:

@@ -9,12 +9,14 @@ from .. import mesh
 from ..skin import PortMap, Sheet, SkinMaterial
 from ..skin_fast import FastSkin
 from ..skin_reference import ReferenceSkin
-from .mechanism import MOVING, MOVING_MAGNETS, PORTS
+from .mechanism import FREE_RIM, MOVING, MOVING_MAGNETS, PORTS
 
 _HOLLOW = ("mouth", "chin", "right eye", "left eye")
 """Regions with nothing behind the skin: the lips, the chin (the jaw moves there) and the lids."""
 
 _MAGNET_PLACES = [MOVING.index(v) for v in MOVING_MAGNETS]
+_FLOOR = 0.1
+"""Share of the foam's stiffness that even hollow regions have; it keeps the skin from buckling freely."""
 
 
 @cache
@@ -25,6 +27,8 @@ def robot_sheet(material: SkinMaterial | None = None) -> Sheet:
         backed[list(mesh.region(name))] = 0
     # the cheek is hollow beside the mouth, where the corners and the jaw travel
     backed *= np.clip((mesh.REST[:, 1] + 0.045) / 0.03, 0, 1)
+    backed = np.maximum(backed, _FLOOR)
+    backed[list(FREE_RIM)] = 1
     return Sheet(mesh.REST, mesh.TRIANGLES, material or SkinMaterial(), tangential=backed, normal=backed)
 
 
@@ -49,7 +53,7 @@ def reference_skin() -> ReferenceSkin:
 @cache
 def default_skin() -> FastSkin:
     """The fitted fast map of the default skin, shipped in `data/skin.npz`; `duchenne train robot` makes it anew."""
-    with as_file(files(__package__) / "data" / "skin.npz") as path:
+    with as_file(files("duchenne.sim.robot") / "data" / "skin.npz") as path:
         return FastSkin.load(path)
 
 

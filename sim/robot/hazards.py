@@ -32,7 +32,8 @@ class HazardLimits:
     """Largest principal stretch. Ecoflex 00-30 tears at about 10 (its maker's data sheet: 900 % elongation); a
     magnet's edge, cuts and many cycles ask for a wide margin. Unknown for a real face: 1.5 … 3 are plausible."""
     magnet_n: float = 4.0
-    """Pull at which a magnet may let go. A 6 x 3 mm N42 disc through 0.5 mm of silicone holds 3-6 N; unknown for Emo."""
+    """Pull at which a magnet may let go. A 6 x 3 mm N42 disc through 0.5 mm of silicone holds some 3-6 N; unknown for
+    Emo, 2 … 6 are plausible."""
     lip_overlap_m: float = 0.003
     """Depth to which soft lips may press into each other."""
     lid_clearance_rad: float = 0.0
@@ -109,13 +110,19 @@ def _half_space(rng: np.random.Generator, name: str, commands: np.ndarray, over:
     """
     upper_face = name.endswith(("eye", "forehead"))
     used = np.array(
-        [i for i in EXPRESSIVE if not SERVO_NAMES[i].startswith("left_") and (SERVO_NAMES[i].endswith(("lid", "brow")) == upper_face)]
+        [
+            i
+            for i in EXPRESSIVE
+            if not SERVO_NAMES[i].startswith("left_") and SERVO_NAMES[i].endswith(("lid", "brow")) == upper_face
+        ]
     )
+    direction = np.zeros(0)
     for _ in range(2):
         classifier = LogisticRegression(C=100.0, class_weight="balanced", max_iter=2000)
         direction = classifier.fit(commands[:, used], over).coef_[0]
         direction = direction / np.linalg.norm(direction)
-        used, direction = used[np.abs(direction) > _LEAST_WEIGHT], direction[np.abs(direction) > _LEAST_WEIGHT]
+        leant_on = np.abs(direction) > _LEAST_WEIGHT
+        used, direction = used[leant_on], direction[leant_on]
 
     def kept(way: np.ndarray) -> int:
         along = commands[:, used] @ way
@@ -144,5 +151,3 @@ def _mirrored(hazard: Hazard) -> Hazard:
 def _unit(name: str, kind, terms: dict[str, float], bound: float) -> Hazard:
     scale = float(np.linalg.norm(list(terms.values())))
     return Hazard(name, kind, {n: round(w / scale, 4) for n, w in terms.items()}, round(bound / scale, 4))
-
-

@@ -233,11 +233,7 @@ def _ear(side: int, ring: bool = False) -> _Surface:
 
 def _neck() -> _Surface:
     y = np.linspace(-0.05, -0.165, 70)
-    radius = (
-        0.047
-        + 0.0022 * np.cos((y + 0.05) * 2 * np.pi / 0.0125)
-        + 0.012 * np.clip((-0.14 - y) / 0.025, 0, 1) ** 2
-    )
+    radius = 0.047 + 0.0022 * np.cos((y + 0.05) * 2 * np.pi / 0.0125) + 0.012 * np.clip((-0.14 - y) / 0.025, 0, 1) ** 2
     vertices, triangles, texture = _lathe(np.column_stack([y, radius]), axis=1)
     return vertices + np.array([0, 0, NECK_Z_M]), triangles, texture
 

@@ -68,7 +68,7 @@ class SafeSet:
     @cache
     def default(cls) -> "SafeSet":
         """The safe set of the default robot and skin."""
-        text = (files(__package__) / "data" / "safe_set.json").read_text()
+        text = (files("duchenne.sim.robot") / "data" / "safe_set.json").read_text()
         return cls.of(Hazard(**row) for row in json.loads(text)["hazards"])
 
     def violations(self, command: np.ndarray) -> list[tuple[str, float]]:
@@ -81,7 +81,7 @@ class SafeSet:
         """Whether commands (…, 26) are in range and safe, (…,) bool."""
         command = np.asarray(command, float)
         in_range = ((command >= -_TOLERANCE) & (command <= 1 + _TOLERANCE)).all(-1)
-        return in_range & (command @ self.rows.T <= self.bounds + _TOLERANCE).all(-1)
+        return np.asarray(in_range & (command @ self.rows.T <= self.bounds + _TOLERANCE).all(-1))
 
     def project(self, command: np.ndarray) -> np.ndarray:
         """The safe command nearest to `command`, (26,) → (26,), in the Euclidean sense.
@@ -110,7 +110,9 @@ class SafeSet:
         overshoot = float(np.max(np.abs(step) / largest_step))
         return np.clip(current + step / max(overshoot, 1.0), 0, 1)
 
-    def sample(self, rng: np.random.Generator, count: int, half: Half = "all", symmetric_only: bool = True) -> np.ndarray:
+    def sample(
+        self, rng: np.random.Generator, count: int, half: Half = "all", symmetric_only: bool = True
+    ) -> np.ndarray:
         """Random safe commands, (count, 26), uniform over the safe set by rejection.
 
         `half` moves only the upper face or only the mouth, the rest stays at rest; with `symmetric_only` both

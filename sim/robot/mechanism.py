@@ -181,7 +181,9 @@ class _Builder:
         )  # fmt: skip
 
     def ball(self, body, radius: float, mass: float, position=(0.0, 0.0, 0.0)) -> None:
-        body.add_geom(type=_GEOM.mjGEOM_SPHERE, size=[radius, 0, 0], pos=list(position), mass=mass, contype=0, conaffinity=0)
+        body.add_geom(
+            type=_GEOM.mjGEOM_SPHERE, size=[radius, 0, 0], pos=list(position), mass=mass, contype=0, conaffinity=0
+        )
 
     def servo(self, body, name: str, axis: tuple[float, float, float]) -> None:
         """A driven hinge at the body's origin and its position servo (slew, delay, torque limit, friction)."""
@@ -241,13 +243,18 @@ def _site(build: _Builder, body, vertex: int) -> None:
 
 
 def _add_brows(build: _Builder, head) -> None:
-    for name, vertices in BROW_MAGNETS.items():
-        middle = mesh.REST[list(vertices)].mean(0)
-        arm = build.body(head, name, middle - [0, 0, 0.025])
-        build.servo(arm, name, (-1, 0, 0))
-        build.link(arm, middle - [0, 0, 0.025], middle)
-        for vertex in vertices:
-            _site(build, arm, vertex)
+    """Each inner servo lifts a whole brow; the outer servo's arm rides on it and tilts the brow's outer half."""
+    for side in ("right", "left"):
+        parent = head
+        for name in (f"{side}_inner_brow", f"{side}_outer_brow"):
+            vertices = BROW_MAGNETS[name]
+            middle = mesh.REST[list(vertices)].mean(0)
+            arm = build.body(parent, name, middle - [0, 0, 0.025])
+            build.servo(arm, name, (-1, 0, 0))
+            build.link(arm, middle - [0, 0, 0.025], middle)
+            for vertex in vertices:
+                _site(build, arm, vertex)
+            parent = arm
 
 
 def _add_lip(build: _Builder, parent, name: str, vertex: int, lift_m: float) -> None:
@@ -318,5 +325,4 @@ def build(config: MechanismConfig | None = None, tension: tuple[Tendon, ...] = (
         wire.springlength = [0, 0]
         for joint, weight in tendon.weights:
             wire.wrap_joint(joint, weight)
-    # the order of actuators follows the order in which bodies were added; users never see it
     return spec

@@ -131,9 +131,7 @@ class _Canvas:
         cv2.polylines(mask, [self._fixed(uv)], False, 1.0, thick, cv2.LINE_AA, shift=4)
         self._lay(mask, colour, alpha, blur)
 
-    def spot(
-        self, uv: np.ndarray, radius: Sequence[float], colour: Rgb, alpha: float, turn_rad: float = 0.0
-    ) -> None:
+    def spot(self, uv: np.ndarray, radius: Sequence[float], colour: Rgb, alpha: float, turn_rad: float = 0.0) -> None:
         """A Gaussian spot with standard deviations `radius` along its two axes."""
         y, x = np.mgrid[0 : self._n, 0 : self._n].astype(np.float32) / self._n
         x, y = x - uv[0], y - uv[1]
@@ -197,16 +195,12 @@ def _shade(canvas: _Canvas, paint: Paint) -> None:
         canvas.spot(mesh.UV[cheek] + [0, 0.012], (0.060, 0.048), paint.blush, 0.26)
         canvas.spot(mesh.UV[_sided([117], side)[0]], (0.035, 0.016), paint.light, 0.30)
         canvas.fill(
-            _curve(
-                _sided([247, 30, 29, 27, 28, 56, 190, 189, 221, 222, 223, 224, 225, 113], side), closed=True
-            ),
+            _curve(_sided([247, 30, 29, 27, 28, 56, 190, 189, 221, 222, 223, 224, 225, 113], side), closed=True),
             paint.shade,
             0.20,
             blur=0.014,
         )
-        canvas.line(
-            _curve(_sided([193, 122, 196, 236, 198, 209, 129], side)), 0.014, paint.shade, 0.12, blur=0.011
-        )
+        canvas.line(_curve(_sided([193, 122, 196, 236, 198, 209, 129], side)), 0.014, paint.shade, 0.12, blur=0.011)
         canvas.line(_curve(_sided([129, 64, 98], side)), 0.007, paint.shade, 0.22, blur=0.004)
         canvas.line(_curve(_sided([165, 92, 57], side)), 0.012, paint.shade, 0.10, blur=0.010)
         canvas.line(_curve(_sided([230, 231, 232], side)), 0.012, paint.shade, 0.16, blur=0.010)
@@ -252,9 +246,7 @@ def _brow(canvas: _Canvas, paint: Paint, side: str, form: Brow) -> None:
     along = np.linspace(0, 1, len(line))[:, None]
     # Both ends are round; from the middle the band tapers to the tail.
     band = band[np.linspace(0, len(band) - 1, len(line)).round().astype(int)]
-    round_ends = (
-        np.clip(1 - np.clip(1 - np.minimum(along / 0.05, (1 - along) / 0.08), 0, 1) ** 2, 0, 1) ** 0.5
-    )
+    round_ends = np.clip(1 - np.clip(1 - np.minimum(along / 0.05, (1 - along) / 0.08), 0, 1) ** 2, 0, 1) ** 0.5
     taper = form.tail + (1 - form.tail) * np.clip(along / 0.55, 0, 1) ** 0.8
     outline = np.concatenate([line + band * round_ends * taper, (line - band * round_ends * taper)[::-1]])
     canvas.fill(outline, paint.brow, form.alpha, blur=form.blur)
@@ -281,9 +273,7 @@ def _spirals(canvas: _Canvas, colour: Rgb) -> None:
 def _spiral(canvas: _Canvas, centre: np.ndarray, radius: float, sign: int, colour: Rgb) -> None:
     turn = np.linspace(0.6, 5.2 * np.pi, 160)
     reach = radius * (turn / turn[-1]) ** 0.9
-    canvas.line(
-        centre + np.stack([sign * reach * np.cos(turn), reach * np.sin(turn)], 1), 0.006, colour, 0.85, 0.001
-    )
+    canvas.line(centre + np.stack([sign * reach * np.cos(turn), reach * np.sin(turn)], 1), 0.006, colour, 0.85, 0.001)
 
 
 def _corners(canvas: _Canvas, paint: Paint) -> None:
@@ -302,9 +292,7 @@ def eye_texture(paint: Paint, size_px: int = 256, iris_share: float = 0.265) -> 
     n = size_px
     y, x = (np.mgrid[0:n, 0:n] + 0.5) / n * 2 - 1
     radius, angle = np.hypot(x, y) / iris_share, np.arctan2(y, x)
-    white = np.array((236, 236, 234.0)) + np.clip((radius - 1.6) / 2, 0, 1)[..., None] * np.array(
-        (-22, -44, -44.0)
-    )
+    white = np.array((236, 236, 234.0)) + np.clip((radius - 1.6) / 2, 0, 1)[..., None] * np.array((-22, -44, -44.0))
     iris = np.array(paint.iris, float)
     fibre = 1 + 0.16 * np.sin(37 * angle) * np.sin(11 * angle + 1) + 0.55 * np.clip(radius - 0.45, 0, 0.4)
     picture = np.where((radius < 1.02)[..., None], iris * fibre[..., None], white)

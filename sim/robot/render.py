@@ -51,9 +51,7 @@ class FaceRenderer:
         still: bool = False,
     ):
         if min(width_px, height_px) < 16:
-            raise InputError(
-                f"a picture of {width_px} x {height_px} px is too small; at least 16 x 16 are needed"
-            )
+            raise InputError(f"a picture of {width_px} x {height_px} px is too small; at least 16 x 16 are needed")
         self.skin, self.width_px, self.height_px = skin, width_px, height_px
         self.fovy_deg = fovy_deg
         self.camera_pose = np.eye(4)
@@ -210,9 +208,7 @@ def _open_gl(width_px: int, height_px: int):
             # MuJoCo's backends write PYOPENGL_PLATFORM when they are imported.
             with _environment(PYOPENGL_PLATFORM=os.environ.get("PYOPENGL_PLATFORM")):
                 context = importlib.import_module(f"mujoco.{name}").GLContext(width_px, height_px)
-        except (
-            Exception
-        ) as error:  # a missing library shows as ImportError, AttributeError, OSError, GLError …
+        except Exception as error:  # a missing library shows as ImportError, AttributeError, OSError, GLError …
             tried.append(f"{name}: {type(error).__name__}: {error}")
             _forget_gl(name)
         else:

@@ -62,5 +62,3 @@ def skin_tendons(port_stiffness: np.ndarray, config: MechanismConfig | None = No
             kept = tuple((n, w) for n, w in weights if abs(w) > _SMALLEST_WEIGHT)
             tendons.append(Tendon(float(largest**2), kept))
     return tuple(tendons)
-
-
