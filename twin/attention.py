@@ -1,0 +1,46 @@
+"""Where a person's head and eyes point, as commands for the robot's neck and eyeballs."""
+
+import numpy as np
+
+from ..sim.camera import Face, gaze
+from ..sim.robot.servo import LIMITS_RAD, index
+
+NECK = tuple(index(f"neck_{axis}") for axis in ("yaw", "pitch", "roll"))
+EYES = tuple(index(f"{side}_eye_{axis}") for side in ("right", "left") for axis in ("yaw", "pitch"))
+"""Right yaw, right pitch, left yaw, left pitch: the order of `gaze` when flattened."""
+
+_LOW, _HIGH = LIMITS_RAD.T
+
+
+def head_angles(pose: np.ndarray) -> np.ndarray:
+    """Yaw (+ to the subject's left), pitch (+ chin up) and roll (+ to the left shoulder), (3,) rad.
+
+    `pose` is (4, 4), its rotation taken apart in the order of the robot's neck: yaw, then pitch, then roll.
+    """
+    rotation = pose[:3, :3] / np.cbrt(np.linalg.det(pose[:3, :3]))
+    forward = rotation[:, 2]
+    return np.array(
+        [
+            np.arctan2(forward[0], forward[2]),
+            np.arcsin(np.clip(forward[1], -1, 1)),
+            np.arctan2(-rotation[1, 0], rotation[1, 1]),
+        ]
+    )
+
+
+def attend(command: np.ndarray, face: Face, neutral_gaze_rad: np.ndarray) -> np.ndarray:
+    """A copy of `command`, (26,), whose neck follows the head and whose eyeballs follow the gaze.
+
+    Both eyes take the mean direction of the two: single irises are too noisy for vergence.
+    `neutral_gaze_rad`, (2, 2), is where the person's eyes seem to point when they look straight ahead.
+    Angles beyond the robot's travel end at its limits.
+    """
+    command = command.copy()
+    direction = np.tile((gaze(face) - neutral_gaze_rad).mean(0), 2)
+    for places, angles in ((NECK, head_angles(face.pose)), (EYES, direction)):
+        low, high = _LOW[list(places)], _HIGH[list(places)]
+        command[list(places)] = np.clip((angles - low) / (high - low), 0, 1)
+    return command
+
+
+__all__ = ["EYES", "NECK", "attend", "head_angles"]
