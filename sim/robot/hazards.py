@@ -105,8 +105,8 @@ def as_json(safe_set: SafeSet, limits: HazardLimits) -> dict:
 def _half_space(rng: np.random.Generator, name: str, commands: np.ndarray, over: np.ndarray, margin: float) -> Hazard:
     """The half-space that keeps every `over` command out and loses few of the others.
 
-    Only servos of that part of the face, on the right side and the midline, count, and only those that a linear classifier leans on; its
-    direction is then improved by a random search.
+    Only servos of that part of the face, on the right side and the midline, count, and of them only those that a
+    linear classifier leans on; its direction is then improved by a random search.
     """
     upper_face = name.endswith(("eye", "forehead"))
     used = np.array(
