@@ -23,13 +23,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-train_app = typer.Typer(
-    no_args_is_help=True, help="Let the robot learn about itself.", rich_markup_mode="rich"
-)
+train_app = typer.Typer(no_args_is_help=True, help="Let the robot learn about itself.", rich_markup_mode="rich")
 bench_app = typer.Typer(no_args_is_help=True, help="Measure speed and fidelity.", rich_markup_mode="rich")
 app.add_typer(train_app, name="train")
 app.add_typer(bench_app, name="bench")
 
+EMO_ROWS = Path("../shared/data/emo_robot/emo_motor_landmarks.npz")
+"""Looked for when no other place is given."""
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
 
@@ -70,26 +70,20 @@ def _common(
 def mirror(
     source: Annotated[
         str,
-        typer.Argument(
-            help="A photo, a video file, a camera number, or [bold]portrait[/] for the built-in photo."
-        ),
+        typer.Argument(help="A photo, a video file, a camera number, or [bold]portrait[/] for the built-in photo."),
     ] = "portrait",
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made if missing.")] = Path(
         "out/mirror"
     ),
     neutral: Annotated[
         Path | None,
-        typer.Option(
-            help="Photo of the same person with a face at rest, from which expressions are measured."
-        ),
+        typer.Option(help="Photo of the same person with a face at rest, from which expressions are measured."),
     ] = None,
     skin: Annotated[
         str, typer.Option(help="Look of the robot's skin, such as porcelain, ebony or azure.")
     ] = "porcelain",
     model: Annotated[Path | None, typer.Option(help="Self-model from `duchenne train self-model`.")] = None,
-    seconds: Annotated[
-        float | None, typer.Option(min=0.0, help="Stop after this much of the video or camera.")
-    ] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.0, help="Stop after this much of the video or camera.")] = None,
     render: Annotated[
         bool, typer.Option("--render/--no-render", help="Make pictures of the robot for the report.")
     ] = True,
@@ -142,13 +136,13 @@ def doctor(
 
 @train_app.command("self-model")
 def train_self_model(
-    out: Annotated[Path, typer.Option("--out", "-o", help="File for the model.")] = Path(
-        "out/self_model.npz"
-    ),
+    out: Annotated[Path, typer.Option("--out", "-o", help="File for the model.")] = Path("out/self_model.npz"),
     seed: Annotated[int, typer.Option(help="Seed of the babbling and the training.")] = 0,
-    poses: Annotated[
-        int, typer.Option(min=20, help="Poses of the upper face, and as many of the mouth.")
-    ] = 1000,
+    poses: Annotated[int, typer.Option(min=20, help="Poses of the upper face, and as many of the mouth.")] = 1000,
+    emo_rows: Annotated[
+        Path | None,
+        typer.Option(help="Rows of the real Emo robot (emo_motor_landmarks.npz) to cross-validate the model class on."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Let the robot move at random before a mirror and learn which commands make which face.
@@ -159,7 +153,22 @@ def train_self_model(
     """
     from .train import run
 
-    sys.exit(run(out, seed=seed, poses=poses, as_json=as_json))
+    if emo_rows is None and EMO_ROWS.is_file():
+        emo_rows = EMO_ROWS
+    sys.exit(run(out, seed=seed, poses=poses, emo_rows=emo_rows, as_json=as_json))
+
+
+@train_app.command("robot")
+def train_robot(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")] = Path("out/robot"),
+    seed: Annotated[int, typer.Option(help="Seed of the random poses.")] = 0,
+    poses: Annotated[int, typer.Option(min=40, help="Poses solved with the nonlinear skin.")] = 2000,
+    as_json: Json = False,
+) -> None:
+    """Fit the robot's fast skin map and its set of safe commands to the nonlinear skin anew. Takes long."""
+    from .train import run_robot
+
+    sys.exit(run_robot(out, seed=seed, poses=poses, as_json=as_json))
 
 
 @bench_app.command("robot")

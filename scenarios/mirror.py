@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from ..sim.facs import BLENDSHAPES
 from ..sim.frames import Frame, FrameSource, open_frames
 from ..sim.robot.face import CONTROL_PERIOD_S, RobotFace
 from ..sim.robot.paint import skin_named
+from ..twin.attention import head_angles
 from ..twin.mirror import Mirror
 from ..twin.viewer import Viewer, ViewerUnavailable
 from . import console
@@ -86,7 +87,7 @@ class Performance:
             sighting = self.reader.read(next(iter(frames)).rgb)
         if sighting.face is None:
             raise FaceError(f"{sighting.problem} in {path}; the neutral photo must show exactly one")
-        self.mirror.calibrate(Neutral.from_faces([sighting.face]))
+        self.mirror.calibrate(Neutral.from_faces([sighting.face]), _pitch_rad([sighting.face]))
 
     def play(self, frames: FrameSource, take: Take, seconds: float | None = None) -> bool:
         """Go through the source; what goes wrong on the way ends it, but loses nothing. Returns whether interrupted."""
@@ -144,7 +145,7 @@ class Performance:
         if self.mirror.retarget is not None:
             return
         if self.still:
-            self.mirror.calibrate(canonical_neutral())
+            self.mirror.calibrate(canonical_neutral(), _pitch_rad([face]))
             take.notes.append(
                 "One photo does not tell how this face looks at rest: expressions are measured from an average face. "
                 "A photo of the face at rest (--neutral) makes it exact."
@@ -152,7 +153,7 @@ class Performance:
             return
         self._first_faces.append(face)
         if len(self._first_faces) == NEUTRAL_FRAMES:
-            self.mirror.calibrate(Neutral.from_faces(self._first_faces))
+            self.mirror.calibrate(Neutral.from_faces(self._first_faces), _pitch_rad(self._first_faces))
             take.notes.append(f"Expressions are measured from the first {NEUTRAL_FRAMES} frames with a face.")
 
     def _send(self, command: np.ndarray, time_s: float, take: Take) -> None:
@@ -205,6 +206,10 @@ def canonical_neutral() -> Neutral:
         gaze_rad=np.zeros((2, 2)),
         frames=(),
     )
+
+
+def _pitch_rad(faces: Sequence[Face]) -> float:
+    return float(np.median([head_angles(face.pose)[1] for face in faces]))
 
 
 @contextlib.contextmanager

@@ -14,10 +14,11 @@ from .take import Moment, picture
 
 STILL_PX = 720
 """Edge of the square pictures of a photo's report."""
-MOVING_PX = 320
+MOVING_PX = 400
 """Edge of the square pictures of a video's report."""
-_FACE_SHARE = 0.62
-"""How much of the picture's height the face takes, of person and robot alike."""
+_FACE_SHARE = 0.58
+_ROBOT_FOVY_DEG = 21.0
+"""How much of the picture the face takes: the share of its height for the person, the lens for the robot."""
 _FRAME_SIGMA = 3.0
 """The cut around a moving person follows the face smoothly, over this many moments."""
 
@@ -28,7 +29,10 @@ def robot_pictures(moments: Sequence[Moment], skin: str, *, still: bool) -> list
     """Render the robot as it was in each moment, square RGB pictures; an empty list where OpenGL cannot be had."""
     size = STILL_PX if still else MOVING_PX
     try:
-        with FaceRenderer(skin, width_px=size, height_px=size, still=still) as renderer, progress() as bar:
+        with (
+            FaceRenderer(skin, width_px=size, height_px=size, fovy_deg=_ROBOT_FOVY_DEG, still=still) as renderer,
+            progress() as bar,
+        ):
             return [
                 renderer.image(m.robot_m, head_pose=m.head_pose, gaze_rad=m.gaze_rad)
                 for m in bar.track(moments, description="drawing the robot")
@@ -39,10 +43,11 @@ def robot_pictures(moments: Sequence[Moment], skin: str, *, still: bool) -> list
 
 
 def person_pictures(moments: Sequence[Moment], size_px: int) -> list[np.ndarray]:
-    """Cut the person out around the face, square RGB pictures of `size_px`; what lies beyond the frame is grey."""
+    """Cut the person out around the face, square RGB pictures of `size_px`, as far as the frame reaches."""
     corners = np.array([(m.landmarks_px[:, :2].min(0), m.landmarks_px[:, :2].max(0)) for m in moments], float)
-    centres = _smooth(corners.mean(1))
-    side = float(np.median(corners[:, 1, 1] - corners[:, 0, 1])) / _FACE_SHARE
+    height, width = picture(moments[0].person_jpeg).shape[:2]
+    side = min(float(np.median(corners[:, 1, 1] - corners[:, 0, 1])) / _FACE_SHARE, height, width)
+    centres = np.clip(_smooth(corners.mean(1)), side / 2, [width - side / 2, height - side / 2])
     return [_cut(picture(m.person_jpeg), centre, side, size_px) for m, centre in zip(moments, centres, strict=True)]
 
 

@@ -129,7 +129,7 @@ def _commands(take: Take) -> str:
 
 def _figures(take: Take) -> str:
     rows = "".join(
-        f'<tr><td>{escape(name)}</td><td class="number">{escape(cell(value))}</td></tr>'
+        f'<tr><td>{escape(name.replace("_", " "))}</td><td class="number">{escape(cell(value))}</td></tr>'
         for name, value in take.figures().items()
         if not name.startswith(("error_", "motion_"))
     )

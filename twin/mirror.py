@@ -46,6 +46,7 @@ class Mirror:
         self._time_s = -np.inf
         self._seen_s = -np.inf
         self._neutral_gaze_rad = np.zeros((2, 2))
+        self._neutral_pitch_rad = 0.0
 
     @property
     def wanted_motion_m(self) -> np.ndarray:
@@ -53,10 +54,11 @@ class Mirror:
         rest = self.model.rest_m
         return np.zeros_like(rest) if self.wanted_m is None else self.wanted_m - rest
 
-    def calibrate(self, neutral: Neutral) -> None:
-        """Measure this person's expressions from `neutral` on."""
+    def calibrate(self, neutral: Neutral, pitch_rad: float = 0.0) -> None:
+        """Measure this person's expressions from `neutral` on, and nods from a head `pitch_rad`."""
         self.retarget = Retarget.of(self.model, neutral)
-        self._neutral_gaze_rad = neutral.gaze_rad
+        self._neutral_gaze_rad, self._neutral_pitch_rad = neutral.gaze_rad, pitch_rad
+        self.model.predict_sides(self.model.rest_m)  # the first call is slow; no frame shall wait for it
 
     def mirror_face(self, face: Face | None, time_s: float) -> np.ndarray:
         """Look at a face and return the next command, (26,). Without one the goal stays, in the end it is rest.
@@ -89,4 +91,4 @@ class Mirror:
         wanted = self.retarget(face.aligned_m)
         self.wanted_m = wanted
         command = expand(*self.model.predict_sides(wanted))
-        return self.safe_set.project(attend(command, face, self._neutral_gaze_rad))
+        return self.safe_set.project(attend(command, face, self._neutral_gaze_rad, self._neutral_pitch_rad))
