@@ -5,8 +5,9 @@ landmarks in, 11 symmetric commands out, learnt from babbling that moves only th
 mouth.
 """
 
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import asdict, dataclass, replace
+from functools import cache, cached_property
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,11 @@ ENSEMBLE = Recipe(
     ),
 )  # fmt: skip
 """Ten small networks on 100 components of all landmarks, for a few hundred faces."""
+
+BABBLED = replace(
+    ENSEMBLE, training=replace(ENSEMBLE.training, hidden=(128, 64), members=4, steps=6000, batch=256, input_noise=0.2)
+)
+"""The same with wider networks, for the million faces that two halves of babbling make."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +179,13 @@ class SelfModel:
         units |= {"basis": "1/m", "offset": "1", "rest_m": "m", "low_m": "m", "high_m": "m"}
         facts: dict[str, object] = {"outputs": list(SYMMETRIC_NAMES), "recipe": asdict(self.recipe)}
         return save(path, Checkpoint(kind=KIND, arrays=arrays, units=units, about=facts | (about or {})))
+
+    @classmethod
+    @cache
+    def default(cls) -> "SelfModel":
+        """The self-model of the default robot, shipped; `duchenne train self-model` makes it anew."""
+        with as_file(files("duchenne.learning") / "data" / "self_model.npz") as path:
+            return cls.load(path)
 
     @classmethod
     def load(cls, path: str | Path) -> "SelfModel":

@@ -80,7 +80,7 @@ def mirror(
         typer.Option(help="Photo of the same person with a face at rest, from which expressions are measured."),
     ] = None,
     skin: Annotated[
-        str, typer.Option(help="Look of the robot's skin, such as porcelain, ebony or azure.")
+        str, typer.Option(help="Look of the robot's skin, porcelain, sand, umber, azure or indigo.")
     ] = "porcelain",
     model: Annotated[Path | None, typer.Option(help="Self-model from `duchenne train self-model`.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0.0, help="Stop after this much of the video or camera.")] = None,
@@ -141,7 +141,7 @@ def train_self_model(
     poses: Annotated[int, typer.Option(min=20, help="Poses of the upper face, and as many of the mouth.")] = 1000,
     emo_rows: Annotated[
         Path | None,
-        typer.Option(help="Rows of the real Emo robot (emo_motor_landmarks.npz) to cross-validate the model class on."),
+        typer.Option(help="emo_motor_landmarks.npz of the real Emo robot, for a cross-validation on its rows."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -153,19 +153,26 @@ def train_self_model(
     """
     from .train import run
 
-    if emo_rows is None and EMO_ROWS.is_file():
-        emo_rows = EMO_ROWS
-    sys.exit(run(out, seed=seed, poses=poses, emo_rows=emo_rows, as_json=as_json))
+    sys.exit(run(out, seed=seed, poses=poses, emo_rows=emo_rows or find_emo_rows(), as_json=as_json))
+
+
+def find_emo_rows() -> Path | None:
+    """The real robot's rows where a `shared/data` folder stands beside the working directory, or None."""
+    path = Path("../shared/data/emo_robot/emo_motor_landmarks.npz")
+    return path if path.is_file() else None
 
 
 @train_app.command("robot")
 def train_robot(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")] = Path("out/robot"),
-    seed: Annotated[int, typer.Option(help="Seed of the random poses.")] = 0,
-    poses: Annotated[int, typer.Option(min=40, help="Poses solved with the nonlinear skin.")] = 2000,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for skin.npz and safe_set.json.")] = Path("out/robot"),
+    seed: Annotated[int, typer.Option(help="Seed of the poses.")] = 0,
+    poses: Annotated[int, typer.Option(min=40, help="Safe poses to solve with the nonlinear skin.")] = 2000,
     as_json: Json = False,
 ) -> None:
-    """Fit the robot's fast skin map and its set of safe commands to the nonlinear skin anew. Takes long."""
+    """Fit the robot's fast skin map and its set of safe commands anew, as after a change of the mechanism or the skin.
+
+    Some minutes; the shipped ones lie in sim/robot/data.
+    """
     from .train import run_robot
 
     sys.exit(run_robot(out, seed=seed, poses=poses, as_json=as_json))

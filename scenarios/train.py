@@ -11,7 +11,7 @@ from ..hardware.guard import Guard
 from ..learning.babble import Babble, Station, babble
 from ..learning.metrics import Interval, emo_cross_validation, evaluate
 from ..learning.projection import recombine
-from ..learning.self_model import PAPER, SELF, SelfModel
+from ..learning.self_model import BABBLED, PAPER, Recipe, SelfModel
 from ..sim import mesh
 from ..sim.camera import FaceReader
 from ..sim.robot.face import RobotFace
@@ -30,7 +30,7 @@ _BASELINE_FACES = 10_000
 def guarded_station() -> Iterator[Station]:
     """The default robot behind its Guard, before the default camera."""
     with FaceRenderer() as renderer, FaceReader() as reader:
-        yield RobotFace(gate=Guard().check), renderer, reader
+        yield RobotFace(new_gate=lambda: Guard().check), renderer, reader
 
 
 def run(
@@ -69,7 +69,7 @@ def run(
     return 0
 
 
-def learn(seen: Babble, rng: np.random.Generator) -> tuple[SelfModel, dict[str, float]]:
+def learn(seen: Babble, rng: np.random.Generator, recipe: Recipe = BABBLED) -> tuple[SelfModel, dict[str, float]]:
     """Train the self-model on four fifths of each half; score it, and the paper's network, on the rest.
 
     Held-out faces are recombined from held-out halves, as in the paper; `whole_face_*` are of poses that moved the
@@ -88,9 +88,9 @@ def learn(seen: Babble, rng: np.random.Generator) -> tuple[SelfModel, dict[str, 
     )
     figures: dict[str, float] = {}
     models = {}
-    for name, recipe in (("", SELF), ("paper_", PAPER)):
+    for name, chosen in (("", recipe), ("paper_", PAPER)):
         model = SelfModel.fit(
-            upper[train_u], upper_y[train_u], mouth[train_m], mouth_y[train_m], rest, rng, recipe
+            upper[train_u], upper_y[train_u], mouth[train_m], mouth_y[train_m], rest, rng, chosen
         )
         models[name] = model
         for prefix, faces, truth in (("", held, held_y), ("whole_face_", whole, whole_y)):

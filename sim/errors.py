@@ -37,4 +37,7 @@ class CommandRejected(DuchenneError):
 
     def __init__(self, rule: str, message: str):
         super().__init__(f"{rule}: {message}")
-        self.rule = rule
+        self.rule, self._message = rule, message
+
+    def __reduce__(self):
+        return type(self), (self.rule, self._message)

@@ -106,7 +106,7 @@ def test_what_is_no_command_is_refused_and_nothing_moves(bad):
 
 
 def test_every_command_passes_the_gate(commands):
-    face = RobotFace(gate=Guard().check)
+    face = RobotFace(new_gate=lambda: Guard().check)
     face.settle(commands[0])
     torn = changed(
         jaw=1.0, right_corner_upper=1.0, right_corner_lower=1.0, left_corner_upper=1.0, left_corner_lower=1.0
@@ -116,6 +116,8 @@ def test_every_command_passes_the_gate(commands):
     np.testing.assert_array_equal(face.command, commands[0])
     with pytest.raises(CommandRejected, match="finite"):
         face.step(np.full(26, np.nan))
+    face.reset()
+    face.settle(commands[1])  # a reset robot stands at rest, and so does its gate
 
 
 def test_divergence_is_an_error_and_not_a_silent_reset(monkeypatch, tmp_path):

@@ -171,17 +171,17 @@ class RobotFace:
     """One robot face.
 
     Args:
-        gate: every command passes it before it moves a servo; None lets all in-range commands pass.
+        new_gate: makes the gate that every command passes before it moves a servo; called once, and again at each
+            reset, since a gate remembers where the servos stand. None lets all in-range commands pass.
         skin, config: as for `RobotFaces`.
     """
 
     def __init__(
-        self, *, gate: Gate | None = None, skin: FastSkin | None = None, config: MechanismConfig | None = None
+        self, *, new_gate: Callable[[], Gate] | None = None, skin: FastSkin | None = None, config: MechanismConfig | None = None
     ):
         self._faces = RobotFaces(1, threads=1, skin=skin, config=config)
-        self._gate = gate
-        self._command = REST_COMMAND.copy()
-        self._clock_s = 0.0
+        self._new_gate = new_gate
+        self._stand_at_rest()
 
     @property
     def skin(self) -> FastSkin:
@@ -203,9 +203,9 @@ class RobotFace:
         return self._faces.state()[0]
 
     def reset(self) -> FaceState:
-        """Back to the rest command, at once. Time as the gate sees it goes on."""
-        self._command = REST_COMMAND.copy()
+        """Back to the rest command at time zero, at once."""
         self._faces.reset()
+        self._stand_at_rest()
         return self.state()
 
     def step(self, command: np.ndarray) -> FaceState:
@@ -227,6 +227,11 @@ class RobotFace:
         for _ in range(round(still_s / CONTROL_PERIOD_S) - 1):
             self.step(goal)
         return self.step(goal)
+
+    def _stand_at_rest(self) -> None:
+        self._gate = None if self._new_gate is None else self._new_gate()
+        self._command = REST_COMMAND.copy()
+        self._clock_s = 0.0
 
 
 __all__ = ["CONTROL_PERIOD_S", "FaceState", "Gate", "RobotFace", "RobotFaces"]
