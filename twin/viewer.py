@@ -77,8 +77,11 @@ class Viewer:
         self.close()
 
     def close(self) -> None:
-        """Write out what is still in memory."""
-        self._stream.flush(timeout_sec=_PATIENCE_S)
+        """Write out what is still in memory. A live viewer that was closed meanwhile is only a warning."""
+        try:
+            self._stream.flush(timeout_sec=_PATIENCE_S)
+        except (RuntimeError, ValueError) as error:
+            _log.warning("the viewer lost what was sent last: %s", error)
         self._stream.disconnect()
 
     def moment(
