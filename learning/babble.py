@@ -18,6 +18,7 @@ import numpy as np
 from ..sim import mesh
 from ..sim.camera import FaceReader, Sighting, align
 from ..sim.errors import InputError, ModelFileError
+from ..sim.facs import BLENDSHAPES
 from ..sim.robot.face import FaceState, RobotFace
 from ..sim.robot.limits import Half, SafeSet
 from ..sim.robot.render import FaceRenderer
@@ -53,6 +54,7 @@ class Eye(Protocol):
 
 
 Station = tuple[Body, Mirror, Eye]
+Looks = tuple[np.ndarray, np.ndarray, np.ndarray]
 OpenStation = Callable[[], AbstractContextManager[Station]]
 
 
@@ -73,10 +75,14 @@ class Babble:
     """What the camera saw: aligned landmarks, (N, 478, 3) m."""
     vertices_m: np.ndarray
     """The truth behind it: the skin's vertices, aligned in the same way, (N, 468, 3) m."""
+    blendshapes: np.ndarray
+    """The tracker's scores, (N, 52), ordered as `facs.BLENDSHAPES`."""
     half: np.ndarray
     """What moved, (N,): an index into `HALVES`."""
     rest_m: np.ndarray
     """Aligned landmarks at the rest command, (478, 3) m."""
+    rest_blendshapes: np.ndarray
+    """Scores at the rest command, (52,)."""
 
     @property
     def commands(self) -> np.ndarray:
@@ -86,7 +92,7 @@ class Babble:
     @property
     def seen(self) -> np.ndarray:
         """Where the camera found the face, (N,) bool."""
-        return np.isfinite(self.aligned_m).all((1, 2))
+        return np.asarray(np.isfinite(self.aligned_m).all((1, 2)))
 
     def of(self, half: Half) -> tuple[np.ndarray, np.ndarray]:
         """Landmarks (n, 468, 3) m and symmetric commands (n, 11) of the poses of one kind that were seen."""
@@ -99,6 +105,8 @@ class Babble:
             "servo_commands": self.servo_commands,
             "aligned_m": self.aligned_m.astype(np.float32),
             "vertices_m": self.vertices_m.astype(np.float32),
+            "blendshapes": self.blendshapes.astype(np.float32),
+            "rest_blendshapes": self.rest_blendshapes.astype(np.float32),
             "half": self.half,
             "rest_m": self.rest_m.astype(np.float32),
         }
@@ -139,13 +147,13 @@ def babble(
     commands = np.concatenate([safe_set.sample(rng, n, half) for half, n in counts.items() if n])
     poses = np.concatenate([REST_COMMAND[None], commands])
     chunks = [poses[i : i + _CHUNK] for i in range(0, len(poses), _CHUNK)]
-    looked: list[tuple[np.ndarray, np.ndarray]] = []
+    looked: list[Looks] = []
     with ExitStack() as stack:
         for part in _looks(stack, station, chunks, workers):
             looked.append(part)
             progress(min(len(looked) * _CHUNK, len(poses)), len(poses))
-    aligned, vertices = (np.concatenate(parts) for parts in zip(*looked, strict=True))
-    seen = np.isfinite(aligned).all((1, 2))
+    aligned, vertices, scores = (np.concatenate(parts) for parts in zip(*looked, strict=True))
+    seen = np.asarray(np.isfinite(aligned).all((1, 2)))
     if not seen[0] or seen.mean() < 0.5:
         raise InputError(
             f"babbling: the camera found the robot's face in {int(seen.sum())} of {len(seen)} poses, "
@@ -156,28 +164,30 @@ def babble(
         _log.warning("the camera missed the robot's face in %d of %d poses", int((~seen).sum()), len(seen))
     half = np.repeat(np.arange(len(HALVES), dtype=np.int8), list(counts.values()))
     return Babble(
-        servo_commands=commands, aligned_m=aligned[1:], vertices_m=vertices[1:], half=half, rest_m=aligned[0]
-    )
+        servo_commands=commands, aligned_m=aligned[1:], vertices_m=vertices[1:], blendshapes=scores[1:], half=half,
+        rest_m=aligned[0], rest_blendshapes=scores[0],
+    )  # fmt: skip
 
 
-def look(station: Station, commands: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Aligned landmarks (n, 478, 3) and aligned true vertices (n, 468, 3) of commands (n, 26), each from rest."""
+def look(station: Station, commands: np.ndarray) -> Looks:
+    """Aligned landmarks (n, 478, 3), aligned true vertices (n, 468, 3) and blendshapes (n, 52), each from rest."""
     body, mirror, eye = station
     aligned = np.full((len(commands), mesh.LANDMARK_COUNT, 3), np.nan)
     vertices = np.zeros((len(commands), mesh.VERTEX_COUNT, 3))
+    scores = np.full((len(commands), len(BLENDSHAPES)), np.nan)
     for k, command in enumerate(commands):
         body.reset()
         state = body.settle(command)
         vertices[k] = align(state.vertices_m)
         face = eye.read(mirror.image(state.vertices_m, head_pose=state.head_pose, gaze_rad=state.gaze_rad)).face
         if face is not None:
-            aligned[k] = face.aligned_m
-    return aligned, vertices
+            aligned[k], scores[k] = face.aligned_m, face.blendshapes
+    return aligned, vertices, scores
 
 
 def _looks(
     stack: ExitStack, station: OpenStation, chunks: list[np.ndarray], workers: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+) -> Iterator[Looks]:
     if workers <= 1:
         opened = stack.enter_context(station())
         return (look(opened, chunk) for chunk in chunks)
@@ -196,5 +206,5 @@ def _start(station: OpenStation) -> None:
     _opened.append((manager, manager.__enter__()))
 
 
-def _look_here(commands: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _look_here(commands: np.ndarray) -> Looks:
     return look(_opened[0][1], commands)

@@ -15,12 +15,16 @@ import numpy as np
 
 from ..sim import mesh
 from ..sim.errors import InputError, ModelFileError
+from ..sim.facs import BLENDSHAPES
 from ..sim.robot.servo import MOUTH_PARAMETERS, SYMMETRIC_NAMES, UPPER_PARAMETERS
 from .checkpoint import Checkpoint, load, save
 from .networks import Network, Table, Training, train
 from .projection import Projection, View
 
 KIND = "self-model"
+_SHAPES = ("brow", "eyeBlink", "eyeWide", "jaw", "mouth")
+_SHAPE_RIDGE = 5.0
+"""Keeps shapes still that the robot hardly ever showed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +83,8 @@ class SelfModel:
     """Smallest coordinates seen while babbling, (468, 3): R_min of the paper's normalisation."""
     high_m: np.ndarray
     """Largest coordinates, (468, 3): R_max."""
+    shapes_m: np.ndarray
+    """Motion of the robot's landmarks per unit of each blendshape, (52, 468, 3); see `with_shapes`."""
 
     @classmethod
     def fit(
@@ -115,6 +121,7 @@ class SelfModel:
             rest_m=rest,
             low_m=seen.min(0),
             high_m=seen.max(0),
+            shapes_m=np.zeros((len(BLENDSHAPES), *rest.shape)),
         )
 
     @classmethod
@@ -140,7 +147,23 @@ class SelfModel:
             rest_m=rest,
             low_m=faces.min(0),
             high_m=faces.max(0),
+            shapes_m=np.zeros((len(BLENDSHAPES), *rest.shape)),
         )
+
+    def with_shapes(self, blendshapes: np.ndarray, landmarks_m: np.ndarray) -> "SelfModel":
+        """The same model that also knows what each blendshape looks like on the robot.
+
+        By ridge regression of landmark motion on the tracker's scores, both from rest: blendshapes (n, 52), landmarks
+        (n, 468 or 478, 3). Scores of gaze and squint are left out: the first belong to the eyeballs, the second to the
+        person.
+        """
+        used = [i for i, name in enumerate(BLENDSHAPES) if name.startswith(_SHAPES)]
+        scores = np.asarray(blendshapes, float)[:, used]
+        motion = (_faces(landmarks_m, "faces") - self.rest_m).reshape(len(scores), -1)
+        shapes = np.zeros((len(BLENDSHAPES), *self.rest_m.shape))
+        gram = scores.T @ scores + _SHAPE_RIDGE * np.eye(len(used))
+        shapes[used] = np.linalg.solve(gram, scores.T @ motion).reshape(len(used), *self.rest_m.shape)
+        return replace(self, shapes_m=shapes)
 
     def predict(self, landmarks_m: np.ndarray) -> np.ndarray:
         """Symmetric commands 0…1, (…, 11) in the order of `SYMMETRIC_NAMES`, for aligned landmarks (…,
@@ -176,7 +199,8 @@ class SelfModel:
         units = dict.fromkeys(arrays, "1")
         arrays |= {"basis": self.projection.basis, "offset": self.projection.offset}
         arrays |= {"rest_m": self.rest_m, "low_m": self.low_m, "high_m": self.high_m}
-        units |= {"basis": "1/m", "offset": "1", "rest_m": "m", "low_m": "m", "high_m": "m"}
+        arrays["shapes_m"] = self.shapes_m.astype(np.float16)
+        units |= {"basis": "1/m", "offset": "1", "rest_m": "m", "low_m": "m", "high_m": "m", "shapes_m": "m"}
         facts: dict[str, object] = {"outputs": list(SYMMETRIC_NAMES), "recipe": asdict(self.recipe)}
         return save(path, Checkpoint(kind=KIND, arrays=arrays, units=units, about=facts | (about or {})))
 
@@ -209,6 +233,7 @@ class SelfModel:
                 rest_m=arrays["rest_m"],
                 low_m=arrays["low_m"],
                 high_m=arrays["high_m"],
+                shapes_m=arrays["shapes_m"],
             )
         except (KeyError, TypeError) as error:
             raise ModelFileError(f"{path} lacks a part of a self-model ({error}); train it anew") from error

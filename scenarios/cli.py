@@ -164,7 +164,7 @@ def find_emo_rows() -> Path | None:
 
 @train_app.command("robot")
 def train_robot(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for skin.npz and safe_set.json.")] = Path("out/robot"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for skin.npz, safe_set.json.")] = Path("out/robot"),
     seed: Annotated[int, typer.Option(help="Seed of the poses.")] = 0,
     poses: Annotated[int, typer.Option(min=40, help="Safe poses to solve with the nonlinear skin.")] = 2000,
     as_json: Json = False,

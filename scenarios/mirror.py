@@ -9,15 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from ..learning.self_model import SelfModel
-from ..sim import mesh
 from ..sim.camera import Face, FaceReader, Neutral
 from ..sim.errors import CommandRejected, DuchenneError, FaceError
-from ..sim.facs import BLENDSHAPES
 from ..sim.frames import Frame, FrameSource, open_frames
 from ..sim.robot.face import CONTROL_PERIOD_S, RobotFace
 from ..sim.robot.paint import skin_named
 from ..twin.attention import head_angles
 from ..twin.mirror import Mirror
+from ..twin.retarget import neutral_from_one
 from ..twin.viewer import Viewer, ViewerUnavailable
 from . import console
 from .report import write_results
@@ -145,10 +144,10 @@ class Performance:
         if self.mirror.retarget is not None:
             return
         if self.still:
-            self.mirror.calibrate(canonical_neutral(), _pitch_rad([face]))
+            self.mirror.calibrate(neutral_from_one(self.mirror.model, face), _pitch_rad([face]))
             take.notes.append(
-                "One photo does not tell how this face looks at rest: expressions are measured from an average face. "
-                "A photo of the face at rest (--neutral) makes it exact."
+                "One photo does not show this face at rest: its expression is read from blendshapes. "
+                "A photo of the face at rest (--neutral) is more exact."
             )
             return
         self._first_faces.append(face)
@@ -194,17 +193,6 @@ def _nobody(take: Take) -> FaceError:
     return FaceError(
         f"none of the {take.frames} frames of {take.source} shows exactly one face ({seen or 'no frames'}); "
         "show one face, well lit and turned to the camera"
-    )
-
-
-def canonical_neutral() -> Neutral:
-    """The average face with its lips closed, for a person whose face at rest is not known."""
-    irises = [np.tile(mesh.REST[list(loop)].mean(0), (5, 1)) for loop in (mesh.EYE_RIGHT, mesh.EYE_LEFT)]
-    return Neutral(
-        aligned_m=np.concatenate([mesh.REST, *irises]),
-        blendshapes=np.zeros(len(BLENDSHAPES)),
-        gaze_rad=np.zeros((2, 2)),
-        frames=(),
     )
 
 

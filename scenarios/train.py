@@ -100,7 +100,8 @@ def learn(seen: Babble, rng: np.random.Generator, recipe: Recipe = BABBLED) -> t
                     figures |= _with_interval(f"{name}{prefix}{key}", score)
                 elif not name:
                     figures[f"{prefix}{key}"] = score.mean
-    return models[""], figures
+    scores = seen.blendshapes[seen.seen] - seen.rest_blendshapes
+    return models[""].with_shapes(scores, seen.aligned_m[seen.seen]), figures
 
 
 def calls_per_s(model: SelfModel, face_m: np.ndarray, calls: int = 4000) -> float:

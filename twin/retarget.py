@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..learning.self_model import SelfModel
-from ..sim.camera import Neutral
+from ..sim.camera import Face, Neutral
 from ..sim.errors import InputError
 from ..sim.mesh import VERTEX_COUNT
 
@@ -81,3 +81,17 @@ class Retarget:
             self.robot_high_m,
             np.clip(scale, *_SCALE_LIMITS),
         )
+
+
+def neutral_from_one(model: SelfModel, face: Face) -> Neutral:
+    """A guess at a person's face at rest from one picture of it, for whoever has no calm picture of her.
+
+    The tracker's blendshapes tell what expression it is, largely free of who it is. What that expression does to the
+    robot's landmarks, which the robot learnt before its mirror, is taken away from hers. Gaze counts as straight
+    ahead when both eyes look along the head.
+    """
+    aligned = face.aligned_m.copy()
+    aligned[:VERTEX_COUNT] -= np.tensordot(face.blendshapes, model.shapes_m, axes=1)
+    return Neutral(
+        aligned_m=aligned, blendshapes=np.zeros_like(face.blendshapes), gaze_rad=np.zeros((2, 2)), frames=()
+    )
