@@ -11,6 +11,7 @@ from ..sim.robot.face import CONTROL_PERIOD_S
 from ..sim.robot.limits import SafeSet, rate_limits
 from ..sim.robot.servo import REST_COMMAND, expand
 from .attention import attend
+from .refine import Refiner
 from .retarget import Retarget
 
 LOST_AFTER_S = 1.0
@@ -25,6 +26,7 @@ class Mirror:
     Args:
         model: the robot's self-model.
         retarget: maps this person's face onto the robot's; None: the robot rests until `calibrate` is called.
+        refiner: corrects the self-model's answer by what each servo does; None takes the default robot's.
         safe_set, guard: what the robot may do, and who checks it.
     """
 
@@ -33,11 +35,13 @@ class Mirror:
         model: SelfModel,
         retarget: Retarget | None = None,
         *,
+        refiner: Refiner | None = None,
         safe_set: SafeSet | None = None,
         guard: Guard | None = None,
     ):
         self.model, self.retarget = model, retarget
         self.safe_set = safe_set or SafeSet.default()
+        self.refiner = refiner or Refiner.default(self.safe_set)
         self.guard = guard or Guard(self.safe_set)
         self.goal = REST_COMMAND.copy()
         """The safe command for the face seen last, (26,), toward which the robot moves."""
@@ -58,7 +62,7 @@ class Mirror:
         """Measure this person's expressions from `neutral` on, and nods from a head `pitch_rad`."""
         self.retarget = Retarget.of(self.model, neutral)
         self._neutral_gaze_rad, self._neutral_pitch_rad = neutral.gaze_rad, pitch_rad
-        self.model.predict_sides(self.model.rest_m)  # the first call is slow; no frame shall wait for it
+        self._command(self.model.rest_m)  # the first call is slow; no frame shall wait for it
 
     def mirror_face(self, face: Face | None, time_s: float) -> np.ndarray:
         """Look at a face and return the next command, (26,). Without one the goal stays, in the end it is rest.
@@ -90,5 +94,9 @@ class Mirror:
             return REST_COMMAND.copy()
         wanted = self.retarget(face.aligned_m)
         self.wanted_m = wanted
-        command = expand(*self.model.predict_sides(wanted))
-        return self.safe_set.project(attend(command, face, self._neutral_gaze_rad, self._neutral_pitch_rad))
+        command = attend(self._command(wanted), face, self._neutral_gaze_rad, self._neutral_pitch_rad)
+        return self.safe_set.project(command)
+
+    def _command(self, wanted_m: np.ndarray) -> np.ndarray:
+        answer = expand(*self.model.predict_sides(wanted_m))
+        return self.refiner(wanted_m - self.model.rest_m, answer)
