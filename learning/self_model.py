@@ -25,6 +25,8 @@ KIND = "self-model"
 _SHAPES = ("brow", "eyeBlink", "eyeWide", "jaw", "mouth")
 _SHAPE_RIDGE = 5.0
 """Keeps shapes still that the robot hardly ever showed."""
+_SHAPE_MOST = 0.99
+"""The quantile of the robot's scores that counts as the strongest it can show."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +87,8 @@ class SelfModel:
     """Largest coordinates, (468, 3): R_max."""
     shapes_m: np.ndarray
     """Motion of the robot's landmarks per unit of each blendshape, (52, 468, 3); see `with_shapes`."""
+    shapes_most: np.ndarray
+    """How strongly the robot itself can show each blendshape, (52,), as the tracker scores it."""
 
     @classmethod
     def fit(
@@ -122,6 +126,7 @@ class SelfModel:
             low_m=seen.min(0),
             high_m=seen.max(0),
             shapes_m=np.zeros((len(BLENDSHAPES), *rest.shape)),
+            shapes_most=np.zeros(len(BLENDSHAPES)),
         )
 
     @classmethod
@@ -148,6 +153,7 @@ class SelfModel:
             low_m=faces.min(0),
             high_m=faces.max(0),
             shapes_m=np.zeros((len(BLENDSHAPES), *rest.shape)),
+            shapes_most=np.zeros(len(BLENDSHAPES)),
         )
 
     def with_shapes(self, blendshapes: np.ndarray, landmarks_m: np.ndarray) -> "SelfModel":
@@ -163,7 +169,13 @@ class SelfModel:
         shapes = np.zeros((len(BLENDSHAPES), *self.rest_m.shape))
         gram = scores.T @ scores + _SHAPE_RIDGE * np.eye(len(used))
         shapes[used] = np.linalg.solve(gram, scores.T @ motion).reshape(len(used), *self.rest_m.shape)
-        return replace(self, shapes_m=shapes)
+        most = np.zeros(len(BLENDSHAPES))
+        most[used] = np.quantile(scores, _SHAPE_MOST, axis=0)
+        return replace(self, shapes_m=shapes, shapes_most=most)
+
+    def shape_motion(self, blendshapes: np.ndarray) -> np.ndarray:
+        """Landmark motion from rest, (468, 3) m, of the robot that shows blendshapes (52,) as well as it can."""
+        return np.tensordot(np.minimum(blendshapes, self.shapes_most), self.shapes_m, axes=1)
 
     def predict(self, landmarks_m: np.ndarray) -> np.ndarray:
         """Symmetric commands 0…1, (…, 11) in the order of `SYMMETRIC_NAMES`, for aligned landmarks (…,
@@ -199,8 +211,9 @@ class SelfModel:
         units = dict.fromkeys(arrays, "1")
         arrays |= {"basis": self.projection.basis, "offset": self.projection.offset}
         arrays |= {"rest_m": self.rest_m, "low_m": self.low_m, "high_m": self.high_m}
-        arrays["shapes_m"] = self.shapes_m.astype(np.float16)
+        arrays |= {"shapes_m": self.shapes_m.astype(np.float16), "shapes_most": self.shapes_most}
         units |= {"basis": "1/m", "offset": "1", "rest_m": "m", "low_m": "m", "high_m": "m", "shapes_m": "m"}
+        units["shapes_most"] = "1"
         facts: dict[str, object] = {"outputs": list(SYMMETRIC_NAMES), "recipe": asdict(self.recipe)}
         return save(path, Checkpoint(kind=KIND, arrays=arrays, units=units, about=facts | (about or {})))
 
@@ -234,6 +247,7 @@ class SelfModel:
                 low_m=arrays["low_m"],
                 high_m=arrays["high_m"],
                 shapes_m=arrays["shapes_m"],
+                shapes_most=arrays["shapes_most"],
             )
         except (KeyError, TypeError) as error:
             raise ModelFileError(f"{path} lacks a part of a self-model ({error}); train it anew") from error

@@ -91,7 +91,7 @@ def neutral_from_one(model: SelfModel, face: Face) -> Neutral:
     ahead when both eyes look along the head.
     """
     aligned = face.aligned_m.copy()
-    aligned[:VERTEX_COUNT] -= np.tensordot(face.blendshapes, model.shapes_m, axes=1)
+    aligned[:VERTEX_COUNT] -= model.shape_motion(face.blendshapes)
     return Neutral(
         aligned_m=aligned, blendshapes=np.zeros_like(face.blendshapes), gaze_rad=np.zeros((2, 2)), frames=()
     )
