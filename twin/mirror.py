@@ -43,6 +43,7 @@ class Mirror:
         self.safe_set = safe_set or SafeSet.default()
         self.refiner = refiner or Refiner.default(self.safe_set)
         self.guard = guard or Guard(self.safe_set)
+        self._at_rest = self._answer(model.rest_m)
         self.goal = REST_COMMAND.copy()
         """The safe command for the face seen last, (26,), toward which the robot moves."""
         self.wanted_m: np.ndarray | None = None
@@ -98,5 +99,9 @@ class Mirror:
         return self.safe_set.project(command)
 
     def _command(self, wanted_m: np.ndarray) -> np.ndarray:
-        answer = expand(*self.model.predict_sides(wanted_m))
+        # What the self-model says of the resting face is its error: a calm person must leave the robot at rest.
+        answer = self._answer(wanted_m) - self._at_rest + REST_COMMAND
         return self.refiner(wanted_m - self.model.rest_m, answer)
+
+    def _answer(self, wanted_m: np.ndarray) -> np.ndarray:
+        return expand(*self.model.predict_sides(wanted_m))
