@@ -25,7 +25,7 @@ KIND = "self-model"
 _SHAPES = ("brow", "eyeBlink", "eyeWide", "jaw", "mouth")
 _SHAPE_RIDGE = 5.0
 """Keeps shapes still that the robot hardly ever showed."""
-_SHAPE_MOST = 0.99
+_SHAPE_MOST = 1.0
 """The quantile of the robot's scores that counts as the strongest it can show."""
 
 
