@@ -185,9 +185,7 @@ def look(station: Station, commands: np.ndarray) -> Looks:
     return aligned, vertices, scores
 
 
-def _looks(
-    stack: ExitStack, station: OpenStation, chunks: list[np.ndarray], workers: int
-) -> Iterator[Looks]:
+def _looks(stack: ExitStack, station: OpenStation, chunks: list[np.ndarray], workers: int) -> Iterator[Looks]:
     if workers <= 1:
         opened = stack.enter_context(station())
         return (look(opened, chunk) for chunk in chunks)

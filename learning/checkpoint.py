@@ -56,9 +56,7 @@ def save(path: str | Path, checkpoint: Checkpoint) -> Path:
         "format": FORMAT,
         "schema": SCHEMA,
         "kind": checkpoint.kind,
-        "arrays": {
-            name: _describe(array) | {"unit": checkpoint.units[name]} for name, array in arrays.items()
-        },
+        "arrays": {name: _describe(array) | {"unit": checkpoint.units[name]} for name, array in arrays.items()},
         "about": dict(checkpoint.about),
         "versions": _versions(),
     }
@@ -107,8 +105,7 @@ def load(path: str | Path, kind: str) -> Checkpoint:
         ) from error
     if not known or schema != SCHEMA or stored_kind != kind:
         raise ModelFileError(
-            f"{path} holds {stored_kind!r} in schema {schema}; "
-            f"wanted is {kind!r} in schema {SCHEMA} of {FORMAT!r}"
+            f"{path} holds {stored_kind!r} in schema {schema}; wanted is {kind!r} in schema {SCHEMA} of {FORMAT!r}"
         )
     differing = set(described) ^ set(contents)
     differing |= {
@@ -120,9 +117,7 @@ def load(path: str | Path, kind: str) -> Checkpoint:
         raise ModelFileError(
             f"{path} is damaged: {', '.join(sorted(differing))} differ from its manifest; save it anew"
         )
-    return Checkpoint(
-        kind=kind, arrays=contents, units=units, about=manifest["about"], versions=manifest["versions"]
-    )
+    return Checkpoint(kind=kind, arrays=contents, units=units, about=manifest["about"], versions=manifest["versions"])
 
 
 def _describe(array: np.ndarray) -> dict[str, object]:

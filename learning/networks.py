@@ -142,9 +142,7 @@ def _trainer(training: Training, n_inputs: int, n_outputs: int) -> Callable[...,
             return layers
         _, statistics = forward(parameters, x)
         plain = [layers[0]]
-        for (mean, deviation), (gain, shift), (weight, bias) in zip(
-            statistics, norms, layers[1:], strict=True
-        ):
+        for (mean, deviation), (gain, shift), (weight, bias) in zip(statistics, norms, layers[1:], strict=True):
             scale = gain / deviation
             plain.append((scale[:, None] * weight, bias + (shift - mean * scale) @ weight))
         return plain

@@ -68,9 +68,7 @@ class Projection:
     def sides(self) -> tuple[np.ndarray, np.ndarray]:
         """Bases that see the right, and the left, half of a face twice."""
         unit = np.eye(_SIZE).reshape(_SIZE, mesh.VERTEX_COUNT, 3)
-        right, left = (
-            doubled(unit, right=right).reshape(_SIZE, _SIZE).astype(np.float32) for right in (True, False)
-        )
+        right, left = (doubled(unit, right=right).reshape(_SIZE, _SIZE).astype(np.float32) for right in (True, False))
         return right @ self.basis, left @ self.basis
 
 
@@ -83,9 +81,7 @@ def doubled(faces: np.ndarray, *, right: bool) -> np.ndarray:
     return own * faces + (1 - own) * mirrored
 
 
-def recombine(
-    upper_m: np.ndarray, mouth_m: np.ndarray, rest_m: np.ndarray, *, superpose: bool = True
-) -> np.ndarray:
+def recombine(upper_m: np.ndarray, mouth_m: np.ndarray, rest_m: np.ndarray, *, superpose: bool = True) -> np.ndarray:
     """Faces with the upper half of one and the mouth half of another, (n, 468, 3) each, row by row."""
     upper, mouth = parts(upper_m, mouth_m, rest_m, superpose=superpose)
     return upper + mouth

@@ -277,10 +277,7 @@ def _finite(commands: np.ndarray) -> np.ndarray:
 
 def _faces(landmarks_m: np.ndarray, what: str) -> np.ndarray:
     points = np.asarray(landmarks_m, dtype=float)
-    if (
-        points.shape[-2:] not in ((mesh.VERTEX_COUNT, 3), (mesh.LANDMARK_COUNT, 3))
-        or not np.isfinite(points).all()
-    ):
+    if points.shape[-2:] not in ((mesh.VERTEX_COUNT, 3), (mesh.LANDMARK_COUNT, 3)) or not np.isfinite(points).all():
         raise InputError(f"{what}: got landmarks of shape {points.shape}, allowed finite (n, 468 or 478, 3)")
     return points[..., : mesh.VERTEX_COUNT, :].reshape(-1, mesh.VERTEX_COUNT, 3)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ..hardware.guard import Guard
-from ..learning.babble import Babble, Station, babble
+from ..learning.babble import HALVES, Babble, Station, babble
+from ..learning.forward_model import ForwardModel
 from ..learning.metrics import Interval, emo_cross_validation, evaluate
 from ..learning.projection import recombine
 from ..learning.self_model import BABBLED, PAPER, Recipe, SelfModel
@@ -33,9 +34,7 @@ def guarded_station() -> Iterator[Station]:
         yield RobotFace(new_gate=lambda: Guard().check), renderer, reader
 
 
-def run(
-    out: Path, *, seed: int = 0, poses: int = 1000, emo_rows: Path | None = None, as_json: bool = False
-) -> int:
+def run(out: Path, *, seed: int = 0, poses: int = 1000, emo_rows: Path | None = None, as_json: bool = False) -> int:
     """Babble, train, measure on held-out faces and save; see `duchenne train self-model --help`."""
     rng = np.random.default_rng(seed)
     figures: dict[str, float] = {}
@@ -89,9 +88,7 @@ def learn(seen: Babble, rng: np.random.Generator, recipe: Recipe = BABBLED) -> t
     figures: dict[str, float] = {}
     models = {}
     for name, chosen in (("", recipe), ("paper_", PAPER)):
-        model = SelfModel.fit(
-            upper[train_u], upper_y[train_u], mouth[train_m], mouth_y[train_m], rest, rng, chosen
-        )
+        model = SelfModel.fit(upper[train_u], upper_y[train_u], mouth[train_m], mouth_y[train_m], rest, rng, chosen)
         models[name] = model
         for prefix, faces, truth in (("", held, held_y), ("whole_face_", whole, whole_y)):
             scores = evaluate(model, faces, truth, known, known_y, rng)
@@ -100,8 +97,32 @@ def learn(seen: Babble, rng: np.random.Generator, recipe: Recipe = BABBLED) -> t
                     figures |= _with_interval(f"{name}{prefix}{key}", score)
                 elif not name:
                     figures[f"{prefix}{key}"] = score.mean
+    figures |= _forward(models[""], seen, train_u, train_m)
     scores = seen.blendshapes[seen.seen] - seen.rest_blendshapes
     return models[""].with_shapes(scores, seen.aligned_m[seen.seen]), figures
+
+
+def _forward(model: SelfModel, seen: Babble, train_u: np.ndarray, train_m: np.ndarray) -> dict[str, float]:
+    """How well a forward model foresees whole faces, and how far a face is from itself through both models, mm rms.
+
+    The forward model learns from the training halves and half of the whole faces, and is tested on the others.
+    """
+    (upper, upper_y), (mouth, mouth_y), (whole, whole_y) = (seen.of(half) for half in HALVES)
+    known = len(whole) // 2
+    forward = ForwardModel.fit(
+        np.concatenate([upper_y[train_u], mouth_y[train_m], whole_y[:known]]),
+        np.concatenate([upper[train_u], mouth[train_m], whole[:known]]),
+    )
+    faces, truth = whole[known:], whole_y[known:]
+
+    def rms_mm(points_m: np.ndarray) -> float:
+        return 1e3 * float(np.sqrt(np.mean(np.sum(points_m**2, axis=-1))))
+
+    return {
+        "forward_error_rms_mm": rms_mm(forward.predict(truth) - faces),
+        "round_trip_error_rms_mm": rms_mm(forward.predict(model.predict(faces)) - faces),
+        "whole_face_motion_rms_mm": rms_mm(faces - seen.rest_m[: mesh.VERTEX_COUNT]),
+    }
 
 
 def calls_per_s(model: SelfModel, face_m: np.ndarray, calls: int = 4000) -> float:
@@ -156,5 +177,3 @@ def _recombined(
 
 def _with_interval(name: str, score: Interval) -> dict[str, float]:
     return {name: score.mean, f"{name}_low": score.low, f"{name}_high": score.high}
-
-

@@ -32,9 +32,7 @@ def align(points: np.ndarray) -> np.ndarray:
     """
     faces = np.asarray(points, dtype=float)
     if faces.ndim < 2 or faces.shape[-1] != 3 or faces.shape[-2] not in (VERTEX_COUNT, LANDMARK_COUNT):
-        raise InputError(
-            f"faces have shape {faces.shape}; wanted (…, {VERTEX_COUNT}, 3) or (…, {LANDMARK_COUNT}, 3)"
-        )
+        raise InputError(f"faces have shape {faces.shape}; wanted (…, {VERTEX_COUNT}, 3) or (…, {LANDMARK_COUNT}, 3)")
     basis = faces[..., _BASIS, :]
     if not np.isfinite(basis).all():
         raise InputError("faces hold numbers that are not finite; drop those frames first")

@@ -62,9 +62,7 @@ class Sighting:
     def require(self) -> Face:
         """The face. Raises `FaceError` with the problem if there is none."""
         if self.face is None:
-            raise FaceError(
-                f"{self.problem} in the picture at {self.time_s:.2f} s; show exactly one, well lit"
-            )
+            raise FaceError(f"{self.problem} in the picture at {self.time_s:.2f} s; show exactly one, well lit")
         return self.face
 
 
@@ -140,9 +138,7 @@ class FaceReader:
             landmarks = np.array([(p.x, p.y, p.z) for p in marks]) * unit + [x_px, y_px, 0]
             scores = np.array([shape.score for shape in shapes], dtype=float)
             if landmarks.shape != (LANDMARK_COUNT, 3) or scores.shape != (len(BLENDSHAPES),):
-                raise ModelFileError(
-                    f"the model gave {len(landmarks)} landmarks and {len(scores)} blendshapes"
-                )
+                raise ModelFileError(f"the model gave {len(landmarks)} landmarks and {len(scores)} blendshapes")
             found.append((landmarks, scores))
         return found
 

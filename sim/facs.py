@@ -240,9 +240,7 @@ def _component(term: str) -> Component:
     unit = action_unit(body.removesuffix(grade))
     sides = {"R": PAIRED[:1], "L": PAIRED[1:]}.get(prefix, unit.sides)
     if not set(sides) <= set(unit.sides):
-        raise VocabularyError(
-            f"{term.strip()!r}: {unit} {unit.name} has no single side; write {unit.number} alone"
-        )
+        raise VocabularyError(f"{term.strip()!r}: {unit} {unit.name} has no single side; write {unit.number} alone")
     return Component(unit, sides, grade)
 
 
@@ -276,9 +274,7 @@ def expression(name: str | Expression) -> Expression:
     try:
         return _EXPRESSION_BY_NAME[str(name).strip().lower()]
     except KeyError:
-        raise VocabularyError(
-            f"unknown expression {name!r}; allowed: {', '.join(_EXPRESSION_BY_NAME)}"
-        ) from None
+        raise VocabularyError(f"unknown expression {name!r}; allowed: {', '.join(_EXPRESSION_BY_NAME)}") from None
 
 
 # --- ARKit blendshapes ------------------------------------------------------------------------------------
@@ -367,9 +363,7 @@ def action_units(blendshapes: np.ndarray) -> np.ndarray:
     """
     scores = np.asarray(blendshapes, dtype=float)
     if scores.ndim == 0 or scores.shape[-1] != len(BLENDSHAPES):
-        raise InputError(
-            f"blendshapes have shape {scores.shape}; wanted (…, {len(BLENDSHAPES)}), see BLENDSHAPES"
-        )
+        raise InputError(f"blendshapes have shape {scores.shape}; wanted (…, {len(BLENDSHAPES)}), see BLENDSHAPES")
     result = np.zeros((*scores.shape[:-1], len(CAMERA_ACTION_UNITS), 2))
     for shape, (_, number, sides) in enumerate(_TABLE):
         for column, one in enumerate(PAIRED):

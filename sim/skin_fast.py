@@ -69,9 +69,7 @@ class FastSkin:
         """Write the map as a compressed `.npz` of plain arrays."""
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         names, values = list(self.figures), np.array(list(self.figures.values()), float)
-        np.savez_compressed(
-            file, version=_VERSION, figure_names=np.array(names, "U"), figure_values=values, **arrays
-        )
+        np.savez_compressed(file, version=_VERSION, figure_names=np.array(names, "U"), figure_values=values, **arrays)
 
     @classmethod
     def load(cls, file: str | Path | IO[bytes]) -> "FastSkin":
@@ -80,24 +78,16 @@ class FastSkin:
             with np.load(file, allow_pickle=False) as data:
                 version = int(data["version"])
                 if version != _VERSION:
-                    raise ModelFileError(
-                        f"{file}: fitted skin, version {version}; wanted {_VERSION}; fit it anew"
-                    )
-                figures = dict(
-                    zip(data["figure_names"].tolist(), data["figure_values"].tolist(), strict=True)
-                )
+                    raise ModelFileError(f"{file}: fitted skin, version {version}; wanted {_VERSION}; fit it anew")
+                figures = dict(zip(data["figure_names"].tolist(), data["figure_values"].tolist(), strict=True))
                 return cls(**{name: data[name] for name in _ARRAYS}, figures=figures)
         except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
-            raise ModelFileError(
-                f"{file} is no fitted skin ({error}); fit one or give another path"
-            ) from error
+            raise ModelFileError(f"{file} is no fitted skin ({error}); fit one or give another path") from error
 
     def _flat(self, u: Array) -> Array:
         u = np.asarray(u)
         if u.shape[-2:] != (len(self.ports), 3):
-            raise InputError(
-                f"port displacements must be (…, {len(self.ports)}, 3) metres, got shape {u.shape}"
-            )
+            raise InputError(f"port displacements must be (…, {len(self.ports)}, 3) metres, got shape {u.shape}")
         return u.reshape(-1, 3 * len(self.ports))
 
     def _coordinates(self, flat: Array) -> tuple[Array, Array]:

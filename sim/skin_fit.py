@@ -69,9 +69,7 @@ def sample_and_fit(
     Returns:
         The fitted map; its `figures` are measured on the test part alone.
     """
-    return fit(
-        reference, solve_poses(reference, port_samples, workers=workers, progress=progress), mirror=mirror
-    )
+    return fit(reference, solve_poses(reference, port_samples, workers=workers, progress=progress), mirror=mirror)
 
 
 def solve_poses(
@@ -80,9 +78,7 @@ def solve_poses(
     """Solve displacements of the first M ports, (N, M, 3) m; poses that do not converge are left out."""
     samples = np.asarray(port_samples, float)
     if samples.ndim != 3 or samples.shape[1] > len(reference.ports) or not np.isfinite(samples).all():
-        raise InputError(
-            f"port samples must be finite (N, M ≤ {len(reference.ports)}, 3), got shape {samples.shape}"
-        )
+        raise InputError(f"port samples must be finite (N, M ≤ {len(reference.ports)}, 3), got shape {samples.shape}")
     kept, vertices, forces = [], [], []
     for index, solved in enumerate(_solutions(reference, samples, workers)):
         if solved is not None:

@@ -108,9 +108,7 @@ class ReferenceSkin:
         """
         u = np.asarray(u, float)
         if u.shape != (len(self.ports), 3) or not np.isfinite(u).all():
-            raise InputError(
-                f"port displacements must be finite {(len(self.ports), 3)} metres, got shape {u.shape}"
-            )
+            raise InputError(f"port displacements must be finite {(len(self.ports), 3)} metres, got shape {u.shape}")
         begin = self.sheet.rest + self.linear.motion(u) if start is None else np.array(start, float)
         result = self._newton(begin, u, tolerance_n, most_iterations)
         if not result.converged:

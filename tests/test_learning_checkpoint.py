@@ -90,9 +90,7 @@ def test_an_extra_array_is_refused(path):
 
 
 def test_pickled_objects_are_never_loaded(path):
-    rewrite(
-        path, lambda members: members.update({"rest_m.npy": npy(np.array([{"run": "me"}], dtype=object))})
-    )
+    rewrite(path, lambda members: members.update({"rest_m.npy": npy(np.array([{"run": "me"}], dtype=object))}))
     with pytest.raises(ModelFileError, match="damaged"):
         load(path, "test-model")
 
@@ -101,9 +99,7 @@ def test_foreign_files_are_refused(tmp_path):
     for name, write in {
         "plain.npz": lambda p: np.savez(p, a=np.zeros(3)),
         "text.npz": lambda p: p.write_text("hello"),
-        "list.npz": lambda p: np.savez(
-            p, allow_pickle=False, **{"manifest.json": np.frombuffer(b"[1]", np.uint8)}
-        ),
+        "list.npz": lambda p: np.savez(p, allow_pickle=False, **{"manifest.json": np.frombuffer(b"[1]", np.uint8)}),
     }.items():
         write(tmp_path / name)
         with pytest.raises(ModelFileError):

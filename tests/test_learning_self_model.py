@@ -55,9 +55,7 @@ def model(world):
     return SelfModel.fit(*world[1], rng=np.random.default_rng(2), recipe=QUICK)
 
 
-@pytest.mark.parametrize(
-    ("recipe", "allowed"), [(QUICK, 0.08), (QUICK_PAPER, 0.18)], ids=["ensemble", "paper"]
-)
+@pytest.mark.parametrize(("recipe", "allowed"), [(QUICK, 0.08), (QUICK_PAPER, 0.18)], ids=["ensemble", "paper"])
 def test_halves_learnt_apart_serve_whole_faces(world, recipe, allowed, rng):
     face, halves = world
     model = SelfModel.fit(*halves, rng=rng, recipe=recipe)
@@ -125,9 +123,7 @@ def test_range_and_rest_of_the_robot_are_kept(world, model):
 
 @pytest.mark.parametrize("recipe", [QUICK, QUICK_PAPER], ids=lambda r: r.name)
 def test_a_saved_model_predicts_the_same(world, recipe, tmp_path, rng):
-    model = SelfModel.fit(
-        *world[1], rng=rng, recipe=replace(recipe, training=replace(recipe.training, steps=20))
-    )
+    model = SelfModel.fit(*world[1], rng=rng, recipe=replace(recipe, training=replace(recipe.training, steps=20)))
     path = model.save(tmp_path / "me.npz", {"command_l1": 0.07})
     back = SelfModel.load(path)
     np.testing.assert_array_equal(back.predict(world[1][0]), model.predict(world[1][0]))

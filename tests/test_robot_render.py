@@ -64,9 +64,7 @@ def test_drape_passes_through_the_vertices(drape):
     for face in (mesh.REST, _smile(0.01)):
         fine = drape.vertices(face)
         assert np.abs(fine[: mesh.VERTEX_COUNT] - face).max() < 1.2e-3  # only lids give way, to the eyeballs
-        off_lids = [
-            v for v in range(mesh.VERTEX_COUNT) if v not in mesh.region("right eye") + mesh.region("left eye")
-        ]
+        off_lids = [v for v in range(mesh.VERTEX_COUNT) if v not in mesh.region("right eye") + mesh.region("left eye")]
         np.testing.assert_allclose(fine[off_lids], face[off_lids], atol=1e-12)
 
 
@@ -205,9 +203,7 @@ def _errors(reader, renderer, face: np.ndarray, pose: np.ndarray) -> tuple[np.nd
     return sighting.face.landmarks_px[: mesh.VERTEX_COUNT, :2] / unit, true / unit
 
 
-@pytest.mark.parametrize(
-    ("skin", "allowed"), [(s, 0.028 if s in ("azure", "indigo") else 0.025) for s in SKINS]
-)
+@pytest.mark.parametrize(("skin", "allowed"), [(s, 0.028 if s in ("azure", "indigo") else 0.025) for s in SKINS])
 def test_tracker_finds_landmarks_on_every_skin(reader, skin, allowed):
     with FaceRenderer(skin) as renderer:
         nme = []

@@ -41,9 +41,7 @@ def test_align_forgets_pose_and_scale_and_does_nothing_twice(rng):
         face = mesh.REST + rng.normal(scale=2e-3, size=mesh.REST.shape)
         scale, rotation, shift = _similarity(rng)
         aligned = align(face)
-        np.testing.assert_allclose(
-            align(scale * face @ rotation.T + scale * shift), aligned, rtol=0, atol=1e-10
-        )
+        np.testing.assert_allclose(align(scale * face @ rotation.T + scale * shift), aligned, rtol=0, atol=1e-10)
         np.testing.assert_allclose(align(aligned), aligned, rtol=0, atol=1e-12)
 
 
@@ -106,9 +104,7 @@ def test_aligned_landmarks_are_a_fixed_point(face):
     assert np.median(off) < 8e-3
 
 
-@pytest.mark.parametrize(
-    "cut", [np.s_[:], np.s_[:300, 100:400], np.s_[20:260, 60:500]], ids=["all", "square", "wide"]
-)
+@pytest.mark.parametrize("cut", [np.s_[:], np.s_[:300, 100:400], np.s_[20:260, 60:500]], ids=["all", "square", "wide"])
 def test_pose_is_mediapipes_own(face_model, reader, portrait, cut):
     import mediapipe
     from mediapipe.tasks.python import BaseOptions, vision
@@ -354,9 +350,7 @@ def test_array_of_frames_is_a_film(small):
         assert [frame.index for frame in frames] == [0, 1, 2]
 
 
-@pytest.mark.parametrize(
-    "array", [np.zeros((4, 4, 3)), np.zeros((4, 4), np.uint8), np.zeros((0, 4, 4, 3), np.uint8)]
-)
+@pytest.mark.parametrize("array", [np.zeros((4, 4, 3)), np.zeros((4, 4), np.uint8), np.zeros((0, 4, 4, 3), np.uint8)])
 def test_other_arrays_are_refused(array):
     with pytest.raises(InputError, match="array is"):
         open_frames(array)
@@ -433,9 +427,7 @@ def test_video_without_its_index_is_refused(tmp_path, capfd):
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize(
-    "name", ["fer_test", "fer_woman2", "pyfeat_WolfgangLanger_Pexels", "pyfeat_single_face"]
-)
+@pytest.mark.parametrize("name", ["fer_test", "fer_woman2", "pyfeat_WolfgangLanger_Pexels", "pyfeat_single_face"])
 def test_real_clips_are_read(reader, shared_data, name):
     with open_frames(shared_data / "face_videos" / f"{name}.mp4") as source:
         stamps = []

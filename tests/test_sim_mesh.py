@@ -67,9 +67,7 @@ def test_shipped_mesh_is_the_model_bundles_own(bundle):
 
 def _boundary_loops(triangles: np.ndarray) -> list[set[int]]:
     """Connected sets of vertices along edges that only one triangle has."""
-    pairs = np.sort(
-        np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1
-    )
+    pairs = np.sort(np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1)
     unique, count = np.unique(pairs, axis=0, return_counts=True)
     assert count.max() == 2, "an edge has at most two triangles"
     loops: list[set[int]] = []
@@ -87,9 +85,7 @@ def test_skin_is_a_disc_with_three_holes():
     assert sorted(map(sorted, loops)) == sorted(map(sorted, wanted))
     corners = len(np.unique(mesh.TRIANGLES))
     assert corners == mesh.VERTEX_COUNT
-    assert corners - len(mesh.edges()) + len(mesh.TRIANGLES) == 2 - len(loops), (
-        "Euler's number of such a disc"
-    )
+    assert corners - len(mesh.edges()) + len(mesh.TRIANGLES) == 2 - len(loops), "Euler's number of such a disc"
 
 
 def test_loops_follow_mesh_edges():
@@ -138,10 +134,7 @@ def test_regions_hold_every_vertex_once():
 
 def test_areas_sum_to_the_surface():
     corners = mesh.REST[mesh.TRIANGLES]
-    total = (
-        np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1).sum()
-        / 2
-    )
+    total = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1).sum() / 2
     assert mesh.vertex_areas(mesh.REST).sum() == pytest.approx(total)
 
 

@@ -20,9 +20,7 @@ def rotation(rng: np.random.Generator) -> np.ndarray:
 
 
 def strip(width_m: float = 0.02, length_m: float = 0.06, cells: int = 6) -> tuple[np.ndarray, np.ndarray]:
-    x, y = np.meshgrid(
-        np.linspace(0, length_m, 2 * cells + 1), np.linspace(0, width_m, cells + 1), indexing="ij"
-    )
+    x, y = np.meshgrid(np.linspace(0, length_m, 2 * cells + 1), np.linspace(0, width_m, cells + 1), indexing="ij")
     vertices = np.stack([x.ravel(), y.ravel(), 0 * x.ravel()], axis=1)
     i, j = np.meshgrid(np.arange(2 * cells), np.arange(cells), indexing="ij")
     a = (i * (cells + 1) + j).ravel()
@@ -114,16 +112,12 @@ def test_a_pulled_strip_follows_hooke_then_the_neo_hookean_law(poisson):
     small = 1e-6
     pulled = vertices * [1 + small, 1 - poisson * small, 1]
     end = vertices[:, 0] > vertices[:, 0].max() - 1e-9
-    force = np.bincount(triangles.ravel(), membrane.gradient(pulled)[..., 0].ravel(), len(vertices))[
-        end
-    ].sum()
+    force = np.bincount(triangles.ravel(), membrane.gradient(pulled)[..., 0].ravel(), len(vertices))[end].sum()
     assert force == pytest.approx(young * thickness * 0.02 * small, rel=1e-4)
     if poisson == 0.5:
         stretch = 1.8
         pulled = vertices * [stretch, stretch**-0.5, 1]
-        force = np.bincount(triangles.ravel(), membrane.gradient(pulled)[..., 0].ravel(), len(vertices))[
-            end
-        ].sum()
+        force = np.bincount(triangles.ravel(), membrane.gradient(pulled)[..., 0].ravel(), len(vertices))[end].sum()
         assert force == pytest.approx(young / 3 * thickness * 0.02 * (stretch - stretch**-2), rel=1e-9)
 
 
@@ -139,9 +133,7 @@ def test_a_sheet_on_foundation_alone_answers_with_its_area(rng):
 
 def test_without_foundation_only_forces_know_youngs_modulus():
     soft = face().condense(PORTS)
-    hard = face(
-        SkinMaterial(young_pa=210e3, foundation_tangential_n_m3=0, foundation_normal_n_m3=0)
-    ).condense(PORTS)
+    hard = face(SkinMaterial(young_pa=210e3, foundation_tangential_n_m3=0, foundation_normal_n_m3=0)).condense(PORTS)
     np.testing.assert_allclose(hard.displacement, soft.displacement, atol=1e-9)
     np.testing.assert_allclose(hard.stiffness, 3 * soft.stiffness, rtol=1e-8, atol=1e-9)
 
@@ -149,9 +141,7 @@ def test_without_foundation_only_forces_know_youngs_modulus():
 def test_ports_that_move_as_one_carry_the_bare_sheet_along():
     push = np.array([1e-3, 2e-3, -1e-3])
     skin = face().condense(PORTS)
-    np.testing.assert_allclose(
-        skin.motion(np.tile(push, (len(PORTS), 1))), np.tile(push, (468, 1)), atol=1e-12
-    )
+    np.testing.assert_allclose(skin.motion(np.tile(push, (len(PORTS), 1))), np.tile(push, (468, 1)), atol=1e-12)
     np.testing.assert_allclose(skin.force(np.tile(push, (len(PORTS), 1))), 0, atol=1e-9)
     assert np.linalg.eigvalsh(skin.stiffness)[0] > -1e-9 * np.linalg.eigvalsh(skin.stiffness)[-1]
 

@@ -76,9 +76,7 @@ def test_at_rest_it_is_exact_and_so_is_its_tangent(skin, reference):
 def test_ports_end_up_where_they_were_put(skin, rng):
     u = strokes(rng, 4)
     np.testing.assert_allclose(skin.vertices(u)[:, list(MOVING)] - mesh.REST[list(MOVING)], u, atol=1e-12)
-    np.testing.assert_allclose(
-        skin.vertices(u)[:, list(HELD)], mesh.REST[list(HELD)][None] + 0 * u[:, :1], atol=1e-6
-    )
+    np.testing.assert_allclose(skin.vertices(u)[:, list(HELD)], mesh.REST[list(HELD)][None] + 0 * u[:, :1], atol=1e-6)
 
 
 def test_any_leading_axes_mean_the_same(skin, rng):

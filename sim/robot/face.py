@@ -177,7 +177,11 @@ class RobotFace:
     """
 
     def __init__(
-        self, *, new_gate: Callable[[], Gate] | None = None, skin: FastSkin | None = None, config: MechanismConfig | None = None
+        self,
+        *,
+        new_gate: Callable[[], Gate] | None = None,
+        skin: FastSkin | None = None,
+        config: MechanismConfig | None = None,
     ):
         self._faces = RobotFaces(1, threads=1, skin=skin, config=config)
         self._new_gate = new_gate
