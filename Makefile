@@ -7,7 +7,8 @@ PYTHON ?= $(firstword $(shell for p in python3 python3.14 python3.13 python3.12 
 
 GL_PACKAGES := libegl1 libgles2 libgl1 libegl-mesa0 libgl1-mesa-dri libglib2.0-0
 GL_LIBRARIES := libEGL.so.1 libGLESv2.so.2 libGL.so.1 libEGL_mesa.so.0 libglib-2.0.so.0
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+# Twice quiet: the build backend warns at length about a root folder that is the package.
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq
 
 .PHONY: help setup demo test lint clean
