@@ -146,7 +146,7 @@ class Performance:
         if self.still:
             self.mirror.calibrate(neutral_from_one(self.mirror.model, face), _pitch_rad([face]))
             take.notes.append(
-                "One photo does not show this face at rest: its expression is read from blendshapes. "
+                "One photo does not show this face at rest; its blendshapes and an average face stand in for that. "
                 "A photo of the face at rest (--neutral) is more exact."
             )
             return
