@@ -13,6 +13,7 @@ from duchenne.sim.errors import InputError, ModelFileError
 from duchenne.sim.robot import servo
 
 QUICK = replace(ENSEMBLE, training=replace(ENSEMBLE.training, members=3, steps=800))
+SMALL = replace(QUICK, training=replace(QUICK.training, steps=50))
 QUICK_PAPER = replace(PAPER, training=replace(PAPER.training, steps=600, hidden=(64, 32)))
 
 
@@ -109,8 +110,7 @@ def test_doubling_keeps_one_half(rng):
 
 
 def test_the_same_seed_gives_the_same_model(world):
-    small = replace(QUICK, training=replace(QUICK.training, steps=50))
-    first, again = (SelfModel.fit(*world[1], rng=np.random.default_rng(5), recipe=small) for _ in range(2))
+    first, again = (SelfModel.fit(*world[1], rng=np.random.default_rng(5), recipe=SMALL) for _ in range(2))
     np.testing.assert_array_equal(first.predict(world[1][0]), again.predict(world[1][0]))
 
 
@@ -121,9 +121,9 @@ def test_range_and_rest_of_the_robot_are_kept(world, model):
     assert (model.low_m <= model.rest_m).all()
 
 
-@pytest.mark.parametrize("recipe", [QUICK, QUICK_PAPER], ids=lambda r: r.name)
+@pytest.mark.parametrize("recipe", [SMALL, QUICK_PAPER], ids=lambda r: r.name)
 def test_a_saved_model_predicts_the_same(world, recipe, tmp_path, rng):
-    model = SelfModel.fit(*world[1], rng=rng, recipe=replace(recipe, training=replace(recipe.training, steps=20)))
+    model = SelfModel.fit(*world[1], rng=rng, recipe=recipe)
     path = model.save(tmp_path / "me.npz", {"command_l1": 0.07})
     back = SelfModel.load(path)
     np.testing.assert_array_equal(back.predict(world[1][0]), model.predict(world[1][0]))
