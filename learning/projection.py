@@ -26,7 +26,8 @@ class View:
     """Inputs are divided by their SD to this power: 1 makes them equal, 0 keeps the components' proportions.
     Half whitening lets small components speak without letting the smallest, which are noise, shout."""
     superpose: bool
-    """Recombine an upper and a mouth pose by adding their displacements from rest, not by cut and paste."""
+    """Recombine an upper and a mouth pose by adding their displacements from rest, not by cut and paste as the
+    paper does: alignment moves the still half too, and pasting teaches faces that no robot makes."""
 
 
 @dataclass(frozen=True)
