@@ -23,6 +23,8 @@ from .projection import Projection, View
 
 KIND = "self-model"
 _SHAPES = ("brow", "eyeBlink", "eyeWide", "jaw", "mouth")
+_REST_SHARE = 0.05
+"""Of each half's examples that are the half at rest: several commands look alike there, one is wanted."""
 _SHAPE_RIDGE = 5.0
 """Keeps shapes still that the robot hardly ever showed."""
 _SHAPE_MOST = 1.0
@@ -110,6 +112,10 @@ class SelfModel:
         upper, upper_y = _pairs(upper_landmarks_m, upper_commands, "upper half")
         mouth, mouth_y = _pairs(mouth_landmarks_m, mouth_commands, "mouth half")
         rest = _faces(rest_m, "rest face")[0]
+        seen = np.concatenate([upper, mouth, rest[None]])
+        still = np.where(np.isin(np.arange(len(SYMMETRIC_NAMES)), UPPER_PARAMETERS), mouth_y[0], upper_y[0])
+        upper, upper_y = _with_rest(upper, upper_y, rest, still)
+        mouth, mouth_y = _with_rest(mouth, mouth_y, rest, still)
         projection, (upper_x, mouth_x) = Projection.fit(recipe.view, upper, mouth, rest)
         # An example's command is the sum of its two rows: each half brings its own parameters and zeros.
         tables = (
@@ -117,7 +123,6 @@ class SelfModel:
             Table(mouth_x, _only(mouth_y, MOUTH_PARAMETERS)),
         )
         network = train(recipe.training, *tables, rng)
-        seen = np.concatenate([upper, mouth, rest[None]])
         return cls(
             recipe=recipe,
             projection=projection,
@@ -290,6 +295,15 @@ def _pairs(landmarks_m: np.ndarray, commands: np.ndarray, what: str) -> tuple[np
             f"faces and one command of {len(SYMMETRIC_NAMES)} numbers in 0…1 for each"
         )
     return faces, y
+
+
+def _with_rest(
+    faces: np.ndarray, commands: np.ndarray, rest: np.ndarray, still: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    copies = max(1, round(_REST_SHARE * len(faces)))
+    return np.concatenate([faces, np.tile(rest, (copies, 1, 1))]), np.concatenate(
+        [commands, np.tile(still, (copies, 1))]
+    )
 
 
 def _only(commands: np.ndarray, kept: tuple[int, ...]) -> np.ndarray:

@@ -72,6 +72,10 @@ def test_halves_learnt_apart_serve_whole_faces(world, recipe, allowed, rng):
     assert scores["random_command_l1"].mean == pytest.approx(1 / 3, abs=0.03)
 
 
+def test_rest_stays_rest(model):
+    np.testing.assert_allclose(model.predict(mesh.CANONICAL), 0.5, atol=0.1)
+
+
 def test_shapes_follow_the_landmarks(model, rng):
     faces = mesh.CANONICAL + 0.001 * rng.normal(size=(2, 3, 468, 3))
     commands = model.predict(faces)
