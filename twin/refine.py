@@ -79,12 +79,12 @@ class Refiner:
         Neck and eyeballs stay as in `command`. Minimises Σ w |shapes·x − motion|² + prior²·|x − x₀|² over safe x by
         least-distance programming (Lawson & Hanson 1974, chapter 23).
         """
-        places, (pull, factor, lhs) = list(EXPRESSIVE), self._system
+        places, (pull, inverse, lhs) = list(EXPRESSIVE), self._system
         start = command[places] - REST_COMMAND[places]
         normal = pull @ motion_m.ravel() + self.prior_m**2 * start
         # In y = Lᵀx, with L Lᵀ the normal matrix, the error is the distance from `centre`.
-        centre = solve_triangular(factor, normal, lower=True, check_finite=False)
-        free = solve_triangular(factor.T, centre, lower=False, check_finite=False)
+        centre = inverse @ normal
+        free = centre @ inverse
         rhs = self._bounds(command)
         if (self._rows @ free < rhs).any():
             stacked = np.vstack([lhs.T, rhs - lhs @ centre])
@@ -92,7 +92,7 @@ class Refiner:
             target[-1] = 1.0
             residual = stacked @ nnls(stacked, target)[0] - target
             centre = centre - residual[:-1] / residual[-1]
-            free = solve_triangular(factor.T, centre, lower=False, check_finite=False)
+            free = centre @ inverse
         refined = command.copy()
         refined[places] = np.clip(REST_COMMAND[places] + free, 0, 1)
         return refined
@@ -108,8 +108,8 @@ class Refiner:
         shapes = self.shapes_m.reshape(len(self.shapes_m), -1)
         pull = shapes * np.repeat(self.weights, 3)
         factor = np.linalg.cholesky(pull @ shapes.T + self.prior_m**2 * np.eye(len(shapes)))
-        lhs = solve_triangular(factor, self._rows.T, lower=True).T
-        return pull, factor, lhs
+        inverse = solve_triangular(factor, np.eye(len(factor)), lower=True)
+        return pull, inverse, self._rows @ inverse.T
 
     def _bounds(self, command: np.ndarray) -> np.ndarray:
         places = list(EXPRESSIVE)
