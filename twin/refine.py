@@ -11,12 +11,11 @@ from functools import cached_property
 
 import numpy as np
 from scipy.linalg import solve_triangular
-from scipy.optimize import nnls
 
 from ..sim import mesh
 from ..sim.alignment import align
 from ..sim.robot.face import RobotFaces
-from ..sim.robot.limits import SafeSet
+from ..sim.robot.limits import SafeSet, least_step
 from ..sim.robot.servo import EXPRESSIVE, REST_COMMAND
 
 PRIOR_M = 0.02
@@ -76,8 +75,7 @@ class Refiner:
     def __call__(self, motion_m: np.ndarray, command: np.ndarray) -> np.ndarray:
         """The command (26,) for a wanted motion of the landmarks from rest, (468, 3) m, near `command`, (26,).
 
-        Neck and eyeballs stay as in `command`. Minimises Σ w |shapes·x − motion|² + prior²·|x − x₀|² over safe x by
-        least-distance programming (Lawson & Hanson 1974, chapter 23).
+        Neck and eyeballs stay as in `command`. Minimises Σ w |shapes·x − motion|² + prior²·|x − x₀|² over safe x.
         """
         places, (pull, inverse, lhs) = list(EXPRESSIVE), self._system
         start = command[places] - REST_COMMAND[places]
@@ -87,11 +85,7 @@ class Refiner:
         free = centre @ inverse
         rhs = self._bounds(command)
         if (self._rows @ free < rhs).any():
-            stacked = np.vstack([lhs.T, rhs - lhs @ centre])
-            target = np.zeros(len(stacked))
-            target[-1] = 1.0
-            residual = stacked @ nnls(stacked, target)[0] - target
-            centre = centre - residual[:-1] / residual[-1]
+            centre = centre + least_step(lhs, rhs - lhs @ centre)
             free = centre @ inverse
         refined = command.copy()
         refined[places] = np.clip(REST_COMMAND[places] + free, 0, 1)

@@ -84,10 +84,7 @@ class SafeSet:
         return np.asarray(in_range & (command @ self.rows.T <= self.bounds + _TOLERANCE).all(-1))
 
     def project(self, command: np.ndarray) -> np.ndarray:
-        """The safe command nearest to `command`, (26,) → (26,), in the Euclidean sense.
-
-        Least-distance programming by non-negative least squares (Lawson & Hanson 1974, chapter 23).
-        """
+        """The safe command nearest to `command`, (26,) → (26,), in the Euclidean sense."""
         command = _command(command)
         nearest = np.clip(command, 0, 1)
         if (self.rows @ nearest <= self.bounds).all():
@@ -97,10 +94,7 @@ class SafeSet:
         eye = np.eye(int(used.sum()))
         lhs = np.vstack([-rows, eye, -eye])  # lhs @ step >= rhs
         rhs = np.concatenate([rows @ start - self.bounds + 1e-7, -start, start - 1])
-        stacked = np.vstack([lhs.T, rhs])
-        multiplier, _ = nnls(stacked, np.r_[np.zeros(len(start)), 1.0])
-        residual = stacked @ multiplier - np.r_[np.zeros(len(start)), 1.0]
-        nearest[used] = np.clip(start - residual[:-1] / residual[-1], 0, 1)
+        nearest[used] = np.clip(start + least_step(lhs, rhs), 0, 1)
         return nearest
 
     def toward(self, current: np.ndarray, goal: np.ndarray, largest_step: np.ndarray) -> np.ndarray:
@@ -130,6 +124,18 @@ class SafeSet:
             commands = expand(*sides)
             found.append(commands[self.contains(commands)])
         return np.concatenate(found)[:count]
+
+
+def least_step(lhs: np.ndarray, rhs: np.ndarray) -> np.ndarray:
+    """The shortest step y, (n,), with lhs (m, n) @ y >= rhs (m,), which must have a solution.
+
+    Least-distance programming by non-negative least squares (Lawson & Hanson 1974, chapter 23).
+    """
+    stacked = np.vstack([lhs.T, rhs])
+    target = np.zeros(len(stacked))
+    target[-1] = 1.0
+    residual = stacked @ nnls(stacked, target)[0] - target
+    return -residual[:-1] / residual[-1]
 
 
 def _command(command: np.ndarray) -> np.ndarray:
