@@ -123,16 +123,7 @@ class SelfModel:
             Table(mouth_x, _only(mouth_y, MOUTH_PARAMETERS)),
         )
         network = train(recipe.training, *tables, rng)
-        return cls(
-            recipe=recipe,
-            projection=projection,
-            network=network,
-            rest_m=rest,
-            low_m=seen.min(0),
-            high_m=seen.max(0),
-            shapes_m=np.zeros((len(BLENDSHAPES), *rest.shape)),
-            shapes_most=np.zeros(len(BLENDSHAPES)),
-        )
+        return cls._without_shapes(recipe, projection, network, rest, seen)
 
     @classmethod
     def fit_faces(
@@ -150,14 +141,21 @@ class SelfModel:
         rest = faces.mean(0)
         projection, (x, nothing) = Projection.fit(recipe.view, faces, None, rest)
         network = train(recipe.training, Table(x, y), Table(nothing, np.zeros((1, y.shape[1]))), rng)
+        return cls._without_shapes(recipe, projection, network, rest, faces)
+
+    @classmethod
+    def _without_shapes(
+        cls, recipe: Recipe, projection: Projection, network: Network, rest_m: np.ndarray, seen_m: np.ndarray
+    ) -> "SelfModel":
+        """A model whose range is that of the faces seen, (n, 468, 3), and which knows no blendshape yet."""
         return cls(
             recipe=recipe,
             projection=projection,
             network=network,
-            rest_m=rest,
-            low_m=faces.min(0),
-            high_m=faces.max(0),
-            shapes_m=np.zeros((len(BLENDSHAPES), *rest.shape)),
+            rest_m=rest_m,
+            low_m=seen_m.min(0),
+            high_m=seen_m.max(0),
+            shapes_m=np.zeros((len(BLENDSHAPES), *rest_m.shape)),
             shapes_most=np.zeros(len(BLENDSHAPES)),
         )
 

@@ -5,7 +5,6 @@ shipped in ``data/canonical_face.npz``. MediaPipe's own mesh covers the eyes and
 triangles and parts the lips; `TRIANGLES` has three holes there and `REST` closes the lips.
 """
 
-from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
@@ -193,8 +192,3 @@ def vertex_areas(vertices: np.ndarray, triangles: np.ndarray = TRIANGLES) -> np.
     corners = vertices[triangles]
     area = 0.5 * np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
     return np.bincount(triangles.ravel(), np.repeat(area / 3, 3), minlength=len(vertices))
-
-
-def select(points: np.ndarray, vertices: Iterable[int]) -> np.ndarray:
-    """Pick vertices from faces, (…, 468 or 478, 3) → (…, n, 3)."""
-    return np.asarray(points)[..., list(vertices), :]

@@ -118,7 +118,8 @@ def test_steps_toward_any_goal_always_pass_the_guard(start, goal):
     guard = Guard(safe_set, start=start)
     largest = rate_limits(0.04)
     for tick in range(1, 4):
-        guard.check(safe_set.toward(guard.last, goal, largest), 0.04 * tick)
+        step = safe_set.toward(guard.last, goal, largest)
+        np.testing.assert_array_equal(guard.check(step, 0.04 * tick), step)
 
 
 def test_a_goal_is_reached(safe_set):
