@@ -10,12 +10,10 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_solve_banded, cholesky_banded
-from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from .errors import InputError
 from .skin import PortMap, Sheet, checked_ports, dofs
+from .skin_newton import BandedSolver, Blocks, descend
 
 Array = NDArray[np.floating]
 
@@ -124,36 +122,20 @@ class ReferenceSkin:
         return result
 
     def _newton(self, begin: Array, u: Array, tolerance_n: float, most_iterations: int) -> Equilibrium:
-        """Damped Newton: the true Hessian while it is positive definite, its projection where it is not."""
-        solver, ports = self._solver, self.ports
+        ports = self.ports
         vertices = begin.copy()
         vertices[ports] = self.sheet.rest[ports] + u
-        energy, gradient = self.energy(vertices, u), self.gradient(vertices, u)
-        residual, iterations = np.inf, 0
-        for iterations in range(most_iterations + 1):
-            force = gradient.ravel()[solver.free]
-            residual = float(np.abs(force).max(initial=0.0))
-            if residual < tolerance_n or iterations == most_iterations:
-                break
-            step = np.zeros(vertices.size)
-            step[solver.free] = -solver.newton_step(self._hessian_parts(vertices), force)
-            slope = float(gradient.ravel() @ step)
-            for size in 0.5 ** np.arange(20):
-                trial = vertices + size * step.reshape(-1, 3)
-                trial_energy = self.energy(trial, u)
-                if trial_energy <= energy + 1e-4 * size * slope + 1e-14 * abs(energy):
-                    vertices, energy, gradient = trial, trial_energy, self.gradient(trial, u)
-                    break
-            else:
-                break
-        pull = gradient[ports]
+        found = descend(
+            vertices, lambda x: self.energy(x, u), lambda x: self.gradient(x, u), self._hessian_parts, self._solver,
+            tolerance_n=tolerance_n, most_iterations=most_iterations,
+        )  # fmt: skip
+        pull = found.gradient[ports]
         if self.ground is not None:
-            slip = np.einsum("vab,vb->va", self.sheet.foundation, self._slip(vertices, u))
+            slip = np.einsum("vab,vb->va", self.sheet.foundation, self._slip(found.vertices_m, u))
             pull = pull - self.ground.T @ slip
-        return Equilibrium(vertices, -pull, energy, residual, iterations, residual < tolerance_n)
+        return Equilibrium(found.vertices_m, -pull, found.energy_j, found.residual_n, found.iterations, found.converged)
 
-    def _hessian_parts(self, vertices: Array):
-        """Blocks for `_BandedSolver`: a function of whether to project, giving values in its order."""
+    def _hessian_parts(self, vertices: Array) -> Blocks:
         sheet = self.sheet
         bending = sheet.bending.hessian(vertices)
 
@@ -179,57 +161,9 @@ class ReferenceSkin:
         return np.maximum(self.contact.least_gap_m - gap, 0)
 
     @cached_property
-    def _solver(self) -> "_BandedSolver":
+    def _solver(self) -> BandedSolver:
         sheet = self.sheet
         groups = [dofs(sheet.triangles), dofs(sheet.bending.ring), dofs(np.arange(len(sheet.rest))[:, None])]
         if self.contact is not None:
             groups.append(3 * self.contact.pairs + 1)
-        return _BandedSolver.of(groups, dofs(np.asarray(self.ports)[:, None]).ravel(), sheet.rest.size)
-
-
-@dataclass(frozen=True, eq=False)
-class _BandedSolver:
-    """Sums element blocks into a banded matrix over the free dofs and solves with its Cholesky factor.
-
-    The mesh is a narrow strip in reverse Cuthill-McKee order, so a banded LAPACK factor beats sparse LU here
-    and, unlike it, tells whether the matrix is positive definite.
-    """
-
-    free: NDArray[np.int64]
-    band: int
-    chosen: NDArray[np.int64]
-    place: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, groups: list[NDArray[np.int64]], held: NDArray[np.int64], size: int) -> "_BandedSolver":
-        rows = np.concatenate([np.repeat(g, g.shape[1], axis=1).ravel() for g in groups])
-        columns = np.concatenate([np.tile(g, (1, g.shape[1])).ravel() for g in groups])
-        free = np.setdiff1d(np.arange(size), held)
-        number = np.full(size, -1)
-        number[free] = np.arange(len(free))
-        inside = (number[rows] >= 0) & (number[columns] >= 0)
-        pattern = coo_array(
-            (np.ones(inside.sum()), (number[rows[inside]], number[columns[inside]])), shape=(len(free),) * 2
-        )
-        order = reverse_cuthill_mckee(csr_array(pattern), symmetric_mode=True)
-        number[free[order]] = np.arange(len(free))
-        chosen = np.flatnonzero(inside & (number[rows] >= number[columns]))
-        below, column = number[rows[chosen]] - number[columns[chosen]], number[columns[chosen]]
-        band = int(below.max(initial=0))
-        return cls(free[order], band, chosen, below * len(free) + column)
-
-    def newton_step(self, blocks, force: Array) -> Array:
-        """H⁻¹ force over the free dofs; `blocks(project)` gives the values of all groups."""
-        for project in (False, True):
-            try:
-                return self._solve(blocks(project), force, 0.0)
-            except LinAlgError:
-                continue
-        return self._solve(blocks(True), force, 1e-6)
-
-    def _solve(self, values: Array, force: Array, shift: float) -> Array:
-        count = len(self.free)
-        matrix = np.bincount(self.place, values[self.chosen], (self.band + 1) * count).reshape(-1, count)
-        matrix[0] += shift * matrix[0].max()
-        factor = cholesky_banded(matrix, overwrite_ab=True, lower=True, check_finite=False)
-        return cho_solve_banded((factor, True), force, check_finite=False)
+        return BandedSolver.of(groups, dofs(np.asarray(self.ports)[:, None]).ravel(), sheet.rest.size)
