@@ -1,6 +1,7 @@
-"""The robot's head as a picture shows it: shell, ear pods, neck, eyeballs, teeth, tongue, lights and camera.
+"""A head as a picture shows it: face, eyeballs, teeth, tongue, lights, camera and what the head wears.
 
-A MuJoCo model without a single degree of freedom; the physics of the face is another model.
+A MuJoCo model without a single degree of freedom; the physics of the face is another model. `robot_dress` is the
+robot's: helmet, ear pods, neck and collar.
 """
 
 import mujoco
@@ -9,16 +10,15 @@ from scipy.interpolate import CubicSpline
 
 from .. import mesh
 from .drape import EYE_CENTRES_M, EYE_RADIUS_M, Drape
-from .paint import Paint, eye_texture, skin_texture, teeth_texture
+from .dress import Dress, Material, Part, Surface, grid, lathe, tube
+from .paint import eye_texture, skin_named, skin_texture, teeth_texture
 
 SKIN, HEAD, JAW, EYES, CAMERA = "face", "head", "jaw", ("right eye", "left eye"), "camera"
 NECK_Z_M = -0.045
 
-_Surface = tuple[np.ndarray, np.ndarray, np.ndarray]  # vertices (n, 3), triangles (t, 3), texture (n, 2)
-
 
 def head_model(
-    paint: Paint,
+    dress: Dress,
     drape: Drape,
     width_px: int,
     height_px: int,
@@ -36,13 +36,10 @@ def head_model(
     spec.visual.quality.shadowsize = 4096 if still else 0
     spec.visual.map.znear, spec.visual.map.zfar = 0.3, 20.0
     _studio(spec, camera, fovy_deg, still)
-    _materials(spec, paint)
+    _materials(spec, dress)
     head = spec.worldbody.add_body(name=HEAD)
-    _put(spec, head, "shell", _shell(), "shell")
-    _put(spec, head, "bead", _bead(), "trim")
-    for name, side in (("right", -1), ("left", 1)):
-        _put(spec, head, f"{name} ear", _ear(side), "shell")
-        _put(spec, head, f"{name} ring", _ear(side, ring=True), "trim")
+    for part in dress.on_head:
+        _put(spec, head, *part)
     for name, centre in zip(EYES, EYE_CENTRES_M, strict=True):
         eye = head.add_body(name=name, pos=centre)
         _put(spec, eye, name, _eyeball(), "eye")
@@ -52,10 +49,32 @@ def head_model(
     jaw = head.add_body(name=JAW)
     _put(spec, jaw, "lower teeth", _teeth(-0.0535, -0.0442, 0.0412), "teeth")
     jaw.add_geom(type=_ELLIPSOID, size=[0.015, 0.006, 0.017], pos=[0, -0.050, 0.024], material="tongue")
-    _put(spec, spec.worldbody, "neck", _neck(), "neck")
-    _put(spec, spec.worldbody, "collar", _collar(), "shell")
+    for part in dress.in_world:
+        _put(spec, spec.worldbody, *part)
     _skin(spec, drape)
     return spec.compile()
+
+
+def robot_dress(skin: str) -> Dress:
+    """The robot in one of `paint.SKINS`. Raises `VocabularyError`."""
+    paint = skin_named(skin)
+    sides = (("right", -1), ("left", 1))
+    return Dress(
+        skin=skin_texture(paint),
+        eye=eye_texture(paint),
+        on_head=(
+            Part("shell", _shell(), "shell"),
+            Part("bead", _bead(), "trim"),
+            *(Part(f"{name} ear", _ear(side), "shell") for name, side in sides),
+            *(Part(f"{name} ring", _ear(side, ring=True), "trim") for name, side in sides),
+        ),
+        in_world=(Part("neck", _neck(), "neck"), Part("collar", _collar(), "shell")),
+        materials={
+            "shell": Material(paint.shell, 0.5, 0.7),
+            "trim": Material(paint.trim, 0.3, 0.5),
+            "neck": Material(tuple(0.5 * c for c in paint.trim), 0.2, 0.4),
+        },
+    )
 
 
 _SPHERE, _ELLIPSOID = mujoco.mjtGeom.mjGEOM_SPHERE, mujoco.mjtGeom.mjGEOM_ELLIPSOID
@@ -99,30 +118,30 @@ def _studio(spec: mujoco.MjSpec, camera: np.ndarray, fovy_deg: float, still: boo
     )  # fmt: skip
 
 
-def _materials(spec: mujoco.MjSpec, paint: Paint) -> None:
-    # Pixels go in as data: a file at the same path would come back stale from MuJoCo's asset cache.
-    for name, picture in (
-        ("skin", skin_texture(paint)),
-        ("eye", eye_texture(paint)),
-        ("teeth", teeth_texture()),
-    ):
-        height, width, _ = picture.shape
-        texture = spec.add_texture(
-            name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, width=width, height=height, nchannel=3
-        )
-        texture.data = np.ascontiguousarray(picture).tobytes()
-        shine = {"skin": (0.12, 0.25), "eye": (0.5, 0.9), "teeth": (0.3, 0.6)}[name]
+def _materials(spec: mujoco.MjSpec, dress: Dress) -> None:
+    common = {
+        SKIN: Material(dress.skin, 0.12, 0.25),
+        "eye": Material(dress.eye, 0.5, 0.9),
+        "teeth": Material(teeth_texture(), 0.3, 0.6),
+        "tongue": Material((176, 84, 88), 0.2, 0.5),
+    }
+    for name, (colour, specular, shininess) in {**common, **dress.materials}.items():
+        look = {"specular": specular, "shininess": shininess}
+        if not isinstance(colour, np.ndarray):
+            spec.add_material(name=name, rgba=_rgba(colour), **look)
+            continue
+        # Pixels go in as data: a file at the same path would come back stale from MuJoCo's asset cache.
+        height, width, _ = colour.shape
+        kind = mujoco.mjtTexture.mjTEXTURE_2D
+        texture = spec.add_texture(name=name, type=kind, width=width, height=height, nchannel=3)
+        texture.data = np.ascontiguousarray(colour).tobytes()
         textures = [""] * int(mujoco.mjtTextureRole.mjNTEXROLE)
         textures[int(mujoco.mjtTextureRole.mjTEXROLE_RGB)] = name
-        spec.add_material(name=name, textures=textures, specular=shine[0], shininess=shine[1])
-    spec.add_material(name="shell", rgba=_rgba(paint.shell), specular=0.5, shininess=0.7)
-    spec.add_material(name="trim", rgba=_rgba(paint.trim), specular=0.3, shininess=0.5)
-    spec.add_material(name="neck", rgba=_rgba([0.5 * c for c in paint.trim]), specular=0.2, shininess=0.4)
+        spec.add_material(name=name, textures=textures, **look)
     spec.add_material(name="glint", rgba=[1, 1, 1, 1], emission=1.0)
-    spec.add_material(name="tongue", rgba=_rgba((176, 84, 88)), specular=0.2, shininess=0.5)
 
 
-def _put(spec: mujoco.MjSpec, body, name: str, surface: _Surface, material: str) -> None:
+def _put(spec: mujoco.MjSpec, body, name: str, surface: Surface, material: str) -> None:
     vertices, triangles, texture = surface
     made = spec.add_mesh(name=name, inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL)
     made.uservert = vertices.astype(np.float32).ravel()
@@ -135,7 +154,7 @@ def _put(spec: mujoco.MjSpec, body, name: str, surface: _Surface, material: str)
 def _skin(spec: mujoco.MjSpec, drape: Drape) -> None:
     """The face as a skin on one bone; the renderer overwrites its vertices in every frame."""
     count = len(drape.uv)
-    skin = spec.add_skin(name=SKIN, material="skin")
+    skin = spec.add_skin(name=SKIN, material=SKIN)
     skin.vert = drape.vertices(mesh.REST).astype(np.float32).ravel()
     skin.texcoord = drape.uv.astype(np.float32).ravel()
     skin.face = drape.triangles.astype(np.int32).ravel()
@@ -143,29 +162,17 @@ def _skin(spec: mujoco.MjSpec, drape: Drape) -> None:
     skin.vertid, skin.vertweight = [list(range(count))], [[1.0] * count]
 
 
-def _grid(points: np.ndarray, closed: bool) -> _Surface:
-    """Surface over a grid of points (rows, columns, 3), whose columns may join end to end."""
-    rows, columns, _ = points.shape
-    number = np.arange(rows * columns).reshape(rows, columns)
-    right = np.roll(number, -1, axis=1) if closed else number[:, 1:]
-    left = number if closed else number[:, :-1]
-    a, b, c, d = left[:-1], right[:-1], left[1:], right[1:]
-    triangles = np.concatenate([np.stack(t, -1).reshape(-1, 3) for t in ((a, b, c), (b, d, c))])
-    v, u = np.meshgrid(np.linspace(0, 1, rows), np.linspace(0, 1, columns), indexing="ij")
-    return points.reshape(-1, 3), triangles, np.stack([u.ravel(), v.ravel()], 1)
-
-
-def _oval(samples: int = 144) -> np.ndarray:
+def face_edge(samples: int = 144) -> np.ndarray:
     """The face's edge at rest, (samples, 3), clockwise as seen from the front."""
     points = mesh.REST[[*mesh.FACE_OVAL, mesh.FACE_OVAL[0]]]
     at = np.linspace(0, 1, len(points))
     return CubicSpline(at, points, bc_type="periodic")(np.linspace(0, 1, samples, endpoint=False))
 
 
-def _shell() -> _Surface:
+def _shell() -> Surface:
     """Helmet: lofted from just behind the face's edge to the back of the head. Under the chin it is tucked
     in, so that the jaw's skin slides over it."""
-    oval = _oval()
+    oval = face_edge()
     pole = np.array([0, 0.020, -0.118])
     side = oval[:, :2] - pole[:2]
     up = side[:, 1] / np.linalg.norm(side, axis=1)
@@ -179,41 +186,19 @@ def _shell() -> _Surface:
         reach = np.cos(u) ** 0.75 + bulge * (1 - tuck) * np.sin(2 * u)
         z = start + (pole[2] - start) * np.sin(u)
         rows.append(np.column_stack([pole[:2] + rim * reach[:, None], z]))
-    return _grid(np.array(rows), closed=True)
+    return grid(np.array(rows), closed=True)
 
 
-def _tube(path: np.ndarray, radius: np.ndarray, closed: bool, sides: int = 10) -> _Surface:
-    """A tube along a path (n, 3) with a radius (n,) at each point."""
-    tangent = np.gradient(path, axis=0)
-    tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
-    out = path * [1, 1, 0]
-    out -= tangent * (out * tangent).sum(1, keepdims=True)
-    out /= np.linalg.norm(out, axis=1, keepdims=True)
-    across = np.cross(tangent, out)
-    angle = np.linspace(0, 2 * np.pi, sides, endpoint=False)[:, None, None]
-    rings = path + radius[:, None] * (np.cos(angle) * out + np.sin(angle) * across)
-    return _grid(np.transpose(rings, (1, 0, 2)), closed=True)
-
-
-def _bead() -> _Surface:
+def _bead() -> Surface:
     """The dark gasket between mask and helmet, from one jaw corner over the forehead to the other."""
-    oval = np.roll(_oval(), 72, axis=0)
+    oval = np.roll(face_edge(), 72, axis=0)
     above = oval[oval[:, 1] > -0.050]
     ends = np.clip((above[:, 1] + 0.050) / 0.03, 0, 1)
     path = above * [1.012, 1.012, 1] - [0, 0, 0.0035]
-    return _tube(path, 0.0004 + 0.0016 * ends, closed=False)
+    return tube(path, 0.0004 + 0.0016 * ends)
 
 
-def _lathe(profile: np.ndarray, axis: int, sides: int = 48) -> _Surface:
-    """Turn a profile of (along, radius) pairs about an axis through the origin."""
-    angle = np.linspace(0, 2 * np.pi, sides, endpoint=False)
-    along = np.repeat(profile[:, :1], sides, 1)
-    a, b = profile[:, 1:] * np.cos(angle), profile[:, 1:] * np.sin(angle)
-    order = ((along, a, b), (b, along, a))[axis]
-    return _grid(np.stack(order, -1), closed=True)
-
-
-def _ear(side: int, ring: bool = False) -> _Surface:
+def _ear(side: int, ring: bool = False) -> Surface:
     base = np.array([0.0745, 0.006, -0.043])
     if ring:
         profile = [(0.0150, 0.0130), (0.0165, 0.0130), (0.0165, 0.0105), (0.0150, 0.0100)]
@@ -226,26 +211,26 @@ def _ear(side: int, ring: bool = False) -> _Surface:
             (0.0158, 0.008),
             (0.0158, 0.0),
         ]
-    vertices, triangles, texture = _lathe(np.array(profile), axis=0)
+    vertices, triangles, texture = lathe(np.array(profile), axis=0)
     vertices = (vertices + base) * [side, 1, 1]
     return vertices, triangles[:, :: int(side)], texture
 
 
-def _neck() -> _Surface:
+def _neck() -> Surface:
     y = np.linspace(-0.05, -0.165, 70)
     radius = 0.047 + 0.0022 * np.cos((y + 0.05) * 2 * np.pi / 0.0125) + 0.012 * np.clip((-0.14 - y) / 0.025, 0, 1) ** 2
-    vertices, triangles, texture = _lathe(np.column_stack([y, radius]), axis=1)
+    vertices, triangles, texture = lathe(np.column_stack([y, radius]), axis=1)
     return vertices + np.array([0, 0, NECK_Z_M]), triangles, texture
 
 
-def _collar() -> _Surface:
+def _collar() -> Surface:
     u = np.linspace(0, 1, 24)
     profile = np.column_stack([-0.150 - 0.085 * u**1.6, 0.058 + 0.17 * u**0.8])
-    vertices, triangles, texture = _lathe(profile, axis=1)
+    vertices, triangles, texture = lathe(profile, axis=1)
     return vertices * [1, 1, 0.62] + [0, 0, NECK_Z_M], triangles, texture
 
 
-def _eyeball() -> _Surface:
+def _eyeball() -> Surface:
     """Front of a ball to 100° from its pole at +z, with a slight cornea; texture radius ∝ angle."""
     polar = np.radians(100) * np.linspace(0, 1, 25)[:, None]
     turn = np.linspace(0, 2 * np.pi, 40, endpoint=False)[None]
@@ -255,15 +240,15 @@ def _eyeball() -> _Surface:
         * bump[..., None]
         * np.stack([np.sin(polar) * np.cos(turn), np.sin(polar) * np.sin(turn), np.cos(polar) + 0 * turn], -1)
     )
-    vertices, triangles, _ = _grid(points, closed=True)
+    vertices, triangles, _ = grid(points, closed=True)
     share = polar / np.radians(100) / 2
     texture = np.stack([0.5 + share * np.cos(turn), 0.5 - share * np.sin(turn)], -1)
     return vertices, triangles[:, ::-1], texture.reshape(-1, 2)
 
 
-def _teeth(gum_y: float, edge_y: float, front_z: float) -> _Surface:
+def _teeth(gum_y: float, edge_y: float, front_z: float) -> Surface:
     x = np.linspace(-0.0235, 0.0235, 47)
     rows = [np.column_stack([x, 0 * x + y, front_z - dz - 26 * x**2]) for y, dz in
             zip(np.linspace(gum_y, edge_y, 5), (0.0015, 0.0002, 0, 0.0004, 0.0014), strict=True)]  # fmt: skip
-    vertices, triangles, texture = _grid(np.array(rows), closed=False)
+    vertices, triangles, texture = grid(np.array(rows), closed=False)
     return vertices, triangles if edge_y > gum_y else triangles[:, ::-1], texture

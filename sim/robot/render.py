@@ -1,4 +1,4 @@
-"""Pictures of the robot's face, pleasant to look at and made for landmark trackers.
+"""Pictures of a face, the robot's or a person's, pleasant to look at and made for landmark trackers.
 
     with FaceRenderer(skin="azure") as renderer:
         picture = renderer.image(state.vertices_m, head_pose=state.head_pose, gaze_rad=state.gaze_rad)
@@ -19,8 +19,9 @@ import numpy as np
 from .. import mesh
 from ..errors import GraphicsError, InputError
 from .drape import Drape
-from .head import CAMERA, EYES, HEAD, JAW, head_model
-from .paint import SKINS, skin_named
+from .dress import Dress
+from .head import CAMERA, EYES, HEAD, JAW, SKIN, head_model, robot_dress
+from .paint import SKINS
 
 __all__ = ["SKINS", "FaceRenderer"]
 
@@ -29,8 +30,9 @@ _CHIN = [152, 148, 377, 175, 199, 200, 208, 428]
 
 
 class FaceRenderer:
-    """A camera in front of the robot's head; a context manager that owns one OpenGL context.
+    """A camera in front of a head; a context manager that owns one OpenGL context.
 
+    `skin` is one of the robot's `SKINS`, or any other `Dress` of the same face.
     The camera stands `distance_m` in front of the world's origin (+z), raised by `elevation_deg`, and looks
     at the origin with the vertical field of view `fovy_deg`; the picture is `width_px` by `height_px`.
     Landmark trackers see a face best a little from above. `still` gives shadows and smooth edges at 15 times
@@ -41,7 +43,7 @@ class FaceRenderer:
 
     def __init__(
         self,
-        skin: str = "porcelain",
+        skin: str | Dress = "porcelain",
         *,
         width_px: int = 480,
         height_px: int = 480,
@@ -58,16 +60,18 @@ class FaceRenderer:
         """Camera → world, (4, 4); the camera looks along its own −z."""
         self.camera_pose[:3, :3] = _about_x(-np.radians(elevation_deg))
         self.camera_pose[:3, 3] = self.camera_pose[:3, 2] * distance_m
-        paint = skin_named(skin)
+        dress = robot_dress(skin) if isinstance(skin, str) else skin
+        self._moving_skin = dress.moving_skin
         self._gl, backend = _open_gl(width_px, height_px)
         self._still = still
         self._drape = _drape()
-        self._model = head_model(paint, self._drape, width_px, height_px, self.camera_pose, fovy_deg, still)
+        self._model = head_model(dress, self._drape, width_px, height_px, self.camera_pose, fovy_deg, still)
         self._data = mujoco.MjData(self._model)
         self._scene = mujoco.MjvScene(self._model, 100)
         self._option, self._view = mujoco.MjvOption(), mujoco.MjvCamera()
         self._view.type = mujoco.mjtCamera.mjCAMERA_FIXED
         self._view.fixedcamid = self._model.camera(CAMERA).id
+        self._texture = self._model.texture(SKIN)
         self._bodies = {name: self._model.body(name).id for name in (HEAD, JAW, *EYES)}
         try:
             self._gl.make_current()
@@ -132,6 +136,9 @@ class FaceRenderer:
         )
         self._scene.skinnormal[:] = normals.astype(np.float32).reshape(self._scene.skinnormal.shape)
         self._gl.make_current()
+        if self._moving_skin is not None:
+            self._texture.data[:] = self._moving_skin(vertices).reshape(self._texture.data.shape)
+            mujoco.mjr_uploadTexture(self._model, self._context, self._texture.id)
         return self._shoot()
 
     def project(self, points_m: np.ndarray, head_pose: np.ndarray | None = None) -> np.ndarray:
