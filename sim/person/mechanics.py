@@ -1,0 +1,196 @@
+"""A person's face in motion: activations to 468 vertices, in JAX, differentiable, tens of thousands a second.
+
+    face = build_face()
+    vertices_m = face.vertices(activation)              # (…, 48) → (…, 468, 3)
+
+The skin is the linear tangent of `sheet.face_sheet`; each muscle is a Mykin spring that feels how far all the others
+have moved its insertion. With the skin's compliance between elements G = Bᵀ K⁻¹ B, stiffness k and free lengths l,
+the forces f solve (I + diag(k) G) f = diag(k) (l − Δl of jaw and lids) − tone. That is one small symmetric positive
+system a frame. What the linear skin gets wrong at large displacements is added by a fitted correction
+(`correction`), and lids are kept outside the eyeballs.
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import cho_factor, cho_solve
+
+from .. import mesh
+from ..errors import InputError
+from .anatomy import MUSCLES
+from .drive import drive, jaw_powers, lid_powers
+from .elements import Elements, elements
+from .ports import eye_centres
+from .sheet import SoftTissue, face_sheet, lid_springs
+
+_ITERATIONS = 14
+"""Conjugate gradient steps: rounding in single precision, 1e-8 of the largest force in double."""
+_LEAST_STIFFNESS_N_M = 1e-9
+_EYE_CONTACT_M = 0.0134
+"""Least distance of lid vertices from the eye's centre: the ball's 12 mm, and 1.4 mm that facets sag between them."""
+_EYE_REACH_M = 0.024
+"""Vertices that far from an eye's centre, in a front view, belong to its lids."""
+
+
+class Face(eqx.Module):
+    """A person's face, a pytree of arrays; `build_face` makes it. Every method takes any leading axes.
+
+    E force elements (see `Elements`; the seals are rotated among themselves so that they do not couple), Q = E + 7 + R
+    coordinates: element forces (N), jaw (rad), six lids (see `drive.LID_COORDINATES`), R modes of the correction.
+    """
+
+    rest: jax.Array
+    """(468, 3) m."""
+    columns: jax.Array
+    """(E + 3 + 14 + R, 3 · 468): displacement by element force, jaw powers, lid powers, correction modes; m. The
+    second axis is all x, then all y, then all z."""
+    compliance: jax.Array
+    """G (E, E) m/N: shortening of elements by force of elements."""
+    port_shortening: jax.Array
+    """(17, E) m: shortening of elements by jaw and lid powers."""
+    k0: jax.Array
+    k1: jax.Array
+    l0: jax.Array
+    l1: jax.Array
+    eye_centre: jax.Array
+    """(3, 468) m: centre of the eye that a vertex lies nearer to."""
+    eye_radius: jax.Array
+    """(468,) m: how near it may come, 0 for no limit."""
+    source: jax.Array
+    """Column of [activations, seal] that drives each element, (E,)."""
+    names: tuple[str, ...] = eqx.field(static=True)
+
+    def vertices(self, activation: jax.Array) -> jax.Array:
+        """Vertices (…, 468, 3) m in equilibrium with constant activations (…, 48) in 0…1."""
+        return self.vertices_of(self.coordinates(activation))
+
+    def coordinates(self, activation: jax.Array) -> jax.Array:
+        """Generalised coordinates (…, Q) in equilibrium with activations (…, 48); zero at rest."""
+        activation = jnp.asarray(activation, self.compliance.dtype)
+        driven = drive(activation)
+        ports = jnp.concatenate([jaw_powers(driven.jaw), lid_powers(driven.lids)], axis=-1)
+        level = jnp.concatenate([activation, driven.seal[..., None]], axis=-1)[..., self.source]
+        stiffness = self.k0 + self.k1 * level
+        pull = stiffness * (self.l0 + self.l1 * level - ports @ self.port_shortening) - self.k0 * self.l0
+        force = _balance(self.compliance, stiffness, pull)
+        return jnp.concatenate([force, driven.jaw[..., None], driven.lids], axis=-1)
+
+    def vertices_of(self, coordinates: jax.Array) -> jax.Array:
+        """Vertices (…, 468, 3) m for coordinates (…, Q), which may lag behind their equilibrium."""
+        count = len(self.names)
+        force, jaw, lids, modes = jnp.split(coordinates, [count, count + 1, count + 7], axis=-1)
+        weights = jnp.concatenate([force, jaw_powers(jaw[..., 0]), lid_powers(lids), modes], axis=-1)
+        moved = weights @ self.columns
+        planes = [moved[..., k * mesh.VERTEX_COUNT : (k + 1) * mesh.VERTEX_COUNT] + self.rest[:, k] for k in range(3)]
+        return jnp.stack(self._outside_eyes(planes), axis=-1)
+
+    def _outside_eyes(self, planes: list[jax.Array]) -> list[jax.Array]:
+        """Push lid vertices that came nearer to an eye's centre than they may straight out."""
+        offsets = [plane - centre for plane, centre in zip(planes, self.eye_centre, strict=True)]
+        square = jnp.maximum(sum(offset * offset for offset in offsets), 1e-10)
+        growth = jnp.where(square < self.eye_radius**2, self.eye_radius * jax.lax.rsqrt(square), 1.0)
+        return [centre + growth * offset for centre, offset in zip(self.eye_centre, offsets, strict=True)]
+
+
+def build_face(
+    tissue: SoftTissue | None = None,
+    rest: NDArray[np.floating] = mesh.REST,
+    strength: ArrayLike = 1.0,
+    corrected: bool = True,
+) -> Face:
+    """A face from its tissue, its shape at rest (468, 3) m and its muscles' strengths (a number or (48,)).
+
+    corrected: add the shipped correction for large displacements. Arrays are in JAX's default precision. Raises
+    InputError.
+    """
+    parts = elements(rest, strength)
+    return condensed_face(SoftTissue() if tissue is None else tissue, parts, corrected)
+
+
+def condensed_face(tissue: SoftTissue, parts: Elements, corrected: bool = False) -> Face:
+    """As `build_face`, for force elements of one's own, e.g. a single muscle."""
+    sheet = face_sheet(tissue, parts.rest)
+    foundation = sheet.foundation_stiffness
+    lids = np.repeat(lid_springs(tissue), 3)[:, None]
+    pull = parts.pull
+    loads = np.concatenate([pull, foundation @ parts.jaw_ground, lids * parts.lid_ground], axis=1)
+    response = cho_solve(cho_factor(sheet.stiffness.toarray(), check_finite=False), loads, check_finite=False)
+    count = pull.shape[1]
+    compliance = pull.T @ response[:, :count]
+    seals = np.flatnonzero(parts.seal)
+    if len(seals):  # in this basis the seals do not couple with each other, so the solver's first guess is good
+        basis = np.eye(count)
+        basis[np.ix_(seals, seals)] = np.linalg.eigh(compliance[np.ix_(seals, seals)])[1]
+        response[:, :count] = response[:, :count] @ basis
+        compliance = basis.T @ compliance @ basis
+        pull = pull @ basis
+    ports = pull.T @ response[:, count:]
+    ports[:, :3] -= parts.ride
+    planes = response.reshape(-1, 3, response.shape[1]).transpose(2, 1, 0).reshape(response.shape[1], -1)
+    centres = eye_centres(parts.rest)
+    near = np.linalg.norm(parts.rest[:, None] - centres, axis=-1).argmin(1)
+    reach = np.linalg.norm((parts.rest - centres[near])[:, :2], axis=1)
+    radius = np.minimum(np.linalg.norm(parts.rest - centres[near], axis=1), _EYE_CONTACT_M)
+    return Face(
+        rest=jnp.asarray(parts.rest),
+        columns=jnp.asarray(planes),
+        compliance=jnp.asarray(0.5 * (compliance + compliance.T)),
+        port_shortening=jnp.asarray(ports.T),
+        k0=jnp.asarray(parts.k0),
+        k1=jnp.asarray(parts.k1),
+        l0=jnp.asarray(parts.l0),
+        l1=jnp.asarray(parts.l1),
+        eye_centre=jnp.asarray(centres[near].T),
+        eye_radius=jnp.asarray(np.where(reach < _EYE_REACH_M, radius, 0.0)),
+        source=jnp.asarray(np.where(parts.seal, len(MUSCLES), parts.muscle)),
+        names=parts.names,
+    )
+
+
+def checked_activation(activation: Any) -> NDArray[np.floating]:
+    """Activations (…, 48) as an array; raises InputError unless finite and within 0…1.
+
+    For data from outside; the methods of `Face` do not check, since they run compiled.
+    """
+    array = np.asarray(activation, float)
+    if array.ndim == 0 or array.shape[-1] != len(MUSCLES):
+        raise InputError(f"activations must be (…, {len(MUSCLES)}) in the order of MUSCLES, got shape {array.shape}")
+    bad = ~((array >= 0) & (array <= 1))
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise InputError(f"activations must lie in 0 … 1; at {where} got {array[where]}; {int(bad.sum())} in all")
+    return array
+
+
+def _balance(compliance: jax.Array, stiffness: jax.Array, pull: jax.Array) -> jax.Array:
+    """Solve (I + diag(k) G) f = pull for f (…, E).
+
+    With r = √k and f = r x it reads (I + r G r) x = pull / r, symmetric and positive definite. G is one matrix for
+    all frames, so preconditioned conjugate gradients are matrix products of a whole batch: six times as fast as a
+    Cholesky factorisation a frame. The gradient is that of the exact solution (another solve).
+    """
+    root = jnp.sqrt(stiffness + _LEAST_STIFFNESS_N_M)
+    diagonal = 1 / (1 + root * root * jnp.diagonal(compliance))
+
+    def apply(x: jax.Array) -> jax.Array:
+        return x + root * ((root * x) @ compliance)
+
+    def solve(_: Any, target: jax.Array) -> jax.Array:
+        tiny = jnp.finfo(target.dtype).tiny
+        x, residual = jnp.zeros_like(target), target
+        direction = diagonal * residual
+        norm = (residual * direction).sum(-1, keepdims=True)
+        for _ in range(_ITERATIONS):
+            image = apply(direction)
+            step = norm / ((direction * image).sum(-1, keepdims=True) + tiny)
+            x, residual = x + step * direction, residual - step * image
+            scaled = diagonal * residual
+            norm, last = (residual * scaled).sum(-1, keepdims=True), norm
+            direction = scaled + norm / (last + tiny) * direction
+        return x
+
+    return root * jax.lax.custom_linear_solve(apply, pull / root, solve, symmetric=True)
