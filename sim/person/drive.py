@@ -8,10 +8,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from ..facs import Muscle
-from .anatomy import MUSCLES
+from ..facs import Muscle, Side
+from .anatomy import muscle_index
 from .ports import JAW_GLIDE_M_PER_RAD, JAW_RANGE_RAD, LID_POWERS
 
 LID_COORDINATES = ("fall, right", "rise, right", "lift, right", "fall, left", "rise, left", "lift, left")
@@ -82,11 +81,9 @@ def lid_powers(lids: jax.Array) -> jax.Array:
 
 def _each(activation: jax.Array, name: Muscle) -> jax.Array:
     """Right and left activation of a muscle, (…, 2)."""
-    return activation[..., _PLACES[name]]
+    right = muscle_index(name, Side.RIGHT)
+    return activation[..., right : right + 2]
 
 
 def _mean(activation: jax.Array, name: Muscle) -> jax.Array:
     return _each(activation, name).mean(-1)
-
-
-_PLACES = {name: np.array([i for i, (m, _) in enumerate(MUSCLES) if m is name]) for name in {m for m, _ in MUSCLES}}

@@ -60,8 +60,8 @@ class Face(eqx.Module):
     """(3, 468) m: centre of the eye that a vertex lies nearer to."""
     eye_radius: jax.Array
     """(468,) m: how near it may come, 0 for no limit."""
-    source: jax.Array
-    """Column of [activations, seal] that drives each element, (E,)."""
+    driver: jax.Array
+    """(49, E) of ones and zeros: which activation, or the lips' seal, drives each element."""
     names: tuple[str, ...] = eqx.field(static=True)
 
     def vertices(self, activation: jax.Array) -> jax.Array:
@@ -73,7 +73,7 @@ class Face(eqx.Module):
         activation = jnp.asarray(activation, self.compliance.dtype)
         driven = drive(activation)
         ports = jnp.concatenate([jaw_powers(driven.jaw), lid_powers(driven.lids)], axis=-1)
-        level = jnp.concatenate([activation, driven.seal[..., None]], axis=-1)[..., self.source]
+        level = jnp.concatenate([activation, driven.seal[..., None]], axis=-1) @ self.driver
         stiffness = self.k0 + self.k1 * level
         pull = stiffness * (self.l0 + self.l1 * level - ports @ self.port_shortening) - self.k0 * self.l0
         force = _balance(self.compliance, stiffness, pull)
@@ -146,7 +146,7 @@ def condensed_face(tissue: SoftTissue, parts: Elements, corrected: bool = False)
         l1=jnp.asarray(parts.l1),
         eye_centre=jnp.asarray(centres[near].T),
         eye_radius=jnp.asarray(np.where(reach < _EYE_REACH_M, radius, 0.0)),
-        source=jnp.asarray(np.where(parts.seal, len(MUSCLES), parts.muscle)),
+        driver=jnp.eye(len(MUSCLES) + 1)[:, np.where(parts.seal, len(MUSCLES), parts.muscle)],
         names=parts.names,
     )
 
