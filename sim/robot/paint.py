@@ -34,8 +34,8 @@ class Paint:
     brow: Rgb
     lash: Rgb
     iris: Rgb
-    shell: Rgb
-    trim: Rgb
+    shell: Rgb = (238, 240, 243)
+    trim: Rgb = (74, 84, 96)
     marks: Rgb | None = None
     """Colour of the spiral marks, if the skin carries any."""
 
@@ -100,36 +100,36 @@ class Brow:
 
 def skin_texture(paint: Paint, size_px: int = 1024, brow: Brow = Brow()) -> np.ndarray:
     """Picture of the skin in the mesh's texture coordinates, (size, size, 3) uint8, row 0 at v = 0."""
-    canvas = _Canvas(size_px, paint.base)
-    _shade(canvas, paint)
+    canvas = Canvas(size_px, paint.base)
+    draw_shades(canvas, paint)
     if paint.marks is not None:
         _spirals(canvas, paint.marks)
-    _lips(canvas, paint)
+    draw_lips(canvas, paint)
     for side in ("right", "left"):
-        _eye(canvas, paint, side)
+        draw_eye(canvas, paint, side)
         _brow(canvas, paint, side, brow)
-        _nostril(canvas, paint, side)
-    _corners(canvas, paint)
+        draw_nostril(canvas, paint, side)
+    draw_corners(canvas, paint)
     return canvas.picture()
 
 
-class _Canvas:
+class Canvas:
     """A picture that is painted in texture coordinates, (n, 2), with soft edges."""
 
     def __init__(self, size_px: int, base: Rgb):
-        self._n = size_px
+        self.size_px = self._n = size_px
         self._picture = np.full((size_px, size_px, 3), base, np.float32)
 
     def fill(self, uv: np.ndarray, colour: Rgb, alpha: float, blur: float = 0.0) -> None:
         mask = np.zeros((self._n, self._n), np.float32)
         cv2.fillPoly(mask, [self._fixed(uv)], 1.0, cv2.LINE_AA, shift=4)
-        self._lay(mask, colour, alpha, blur)
+        self.lay(mask, colour, alpha, blur)
 
     def line(self, uv: np.ndarray, width: float, colour: Rgb, alpha: float, blur: float = 0.0) -> None:
         mask = np.zeros((self._n, self._n), np.float32)
         thick = max(1, round(width * self._n))
         cv2.polylines(mask, [self._fixed(uv)], False, 1.0, thick, cv2.LINE_AA, shift=4)
-        self._lay(mask, colour, alpha, blur)
+        self.lay(mask, colour, alpha, blur)
 
     def spot(self, uv: np.ndarray, radius: Sequence[float], colour: Rgb, alpha: float, turn_rad: float = 0.0) -> None:
         """A Gaussian spot with standard deviations `radius` along its two axes."""
@@ -137,7 +137,21 @@ class _Canvas:
         x, y = x - uv[0], y - uv[1]
         c, s = np.cos(turn_rad), np.sin(turn_rad)
         mask = np.exp(-0.5 * (((c * x + s * y) / radius[0]) ** 2 + ((c * y - s * x) / radius[1]) ** 2))
-        self._lay(mask.astype(np.float32), colour, alpha, 0)
+        self.lay(mask.astype(np.float32), colour, alpha, 0)
+
+    def stroke(self, uv: np.ndarray, width: float, colour: Rgb, alpha: float) -> None:
+        """A thin line that costs little: for hairs."""
+        low, high = self._window(uv, width)
+        mask = np.zeros((high - low)[::-1], np.float32)
+        points = self._fixed(uv - low / self._n)
+        cv2.polylines(mask, [points], False, 1.0, max(1, round(width * self._n)), cv2.LINE_AA, shift=4)
+        part = self._picture[low[1] : high[1], low[0] : high[0]]
+        part += (alpha * mask)[..., None] * (np.array(colour, np.float32) - part)
+
+    def _window(self, uv: np.ndarray, margin: float) -> tuple[np.ndarray, np.ndarray]:
+        low = np.floor((uv.min(0) - margin) * self._n).astype(int) - 2
+        high = np.ceil((uv.max(0) + margin) * self._n).astype(int) + 2
+        return np.clip(low, 0, self._n - 1), np.clip(high, 1, self._n)
 
     def gradient(self, corners, colours: Sequence[Rgb]) -> None:
         """Fill a rectangle ((u0, v0), (u1, v1)) with colours from its low v to its high v."""
@@ -153,14 +167,15 @@ class _Canvas:
     def _fixed(self, uv: np.ndarray) -> np.ndarray:
         return np.round(np.asarray(uv) * self._n * 16).astype(np.int32)
 
-    def _lay(self, mask: np.ndarray, colour: Rgb, alpha: float, blur: float) -> None:
+    def lay(self, mask: np.ndarray, colour: Rgb, alpha: float, blur: float = 0.0) -> None:
+        """Cover the picture with a colour as far as a mask (size, size) 0…1 says."""
         if blur:
             mask = cv2.GaussianBlur(mask, (0, 0), blur * self._n)
         mask = (alpha * mask)[..., None]
         self._picture += mask * (np.array(colour, np.float32) - self._picture)
 
 
-def _curve(vertices: Sequence[int] | np.ndarray, samples: int = 12, closed: bool = False) -> np.ndarray:
+def curve(vertices: Sequence[int] | np.ndarray, samples: int = 12, closed: bool = False) -> np.ndarray:
     """A smooth curve in texture coordinates through vertices (indices) or points (n, 2)."""
     points = np.asarray(vertices)
     points = mesh.UV[points] if points.ndim == 1 else points
@@ -172,47 +187,47 @@ def _curve(vertices: Sequence[int] | np.ndarray, samples: int = 12, closed: bool
     return spline(np.linspace(0, at[-1], samples * len(step) + 1))
 
 
-def _mix(a: Rgb, b: Rgb, share: float) -> Rgb:
+def mix(a: Rgb, b: Rgb, share: float) -> Rgb:
     """A colour that is `share` of `a` and the rest of `b`."""
     red, green, blue = (round(share * p + (1 - share) * q) for p, q in zip(a, b, strict=True))
     return red, green, blue
 
 
-def _sided(right: Sequence[int], side: str) -> list[int]:
+def sided(right: Sequence[int], side: str) -> list[int]:
     return list(right) if side == "right" else [int(mesh.MIRROR[v]) for v in right]
 
 
-def _between(a: int, b: int, share: float) -> np.ndarray:
+def between(a: int, b: int, share: float) -> np.ndarray:
     return (1 - share) * mesh.UV[a] + share * mesh.UV[b]
 
 
-def _shade(canvas: _Canvas, paint: Paint) -> None:
+def draw_shades(canvas: Canvas, paint: Paint) -> None:
     """Hollows and ridges that a small studio light would show, painted so that they cost nothing."""
-    oval = _curve(mesh.FACE_OVAL, closed=True)
+    oval = curve(mesh.FACE_OVAL, closed=True)
     canvas.line(np.concatenate([oval, oval[:2]]), 0.05, paint.shade, 0.12, blur=0.022)
     for side in ("right", "left"):
-        (cheek,) = _sided([50], side)
+        (cheek,) = sided([50], side)
         canvas.spot(mesh.UV[cheek] + [0, 0.012], (0.060, 0.048), paint.blush, 0.26)
-        canvas.spot(mesh.UV[_sided([117], side)[0]], (0.035, 0.016), paint.light, 0.30)
+        canvas.spot(mesh.UV[sided([117], side)[0]], (0.035, 0.016), paint.light, 0.30)
         canvas.fill(
-            _curve(_sided([247, 30, 29, 27, 28, 56, 190, 189, 221, 222, 223, 224, 225, 113], side), closed=True),
+            curve(sided([247, 30, 29, 27, 28, 56, 190, 189, 221, 222, 223, 224, 225, 113], side), closed=True),
             paint.shade,
             0.20,
             blur=0.014,
         )
-        canvas.line(_curve(_sided([193, 122, 196, 236, 198, 209, 129], side)), 0.014, paint.shade, 0.12, blur=0.011)
-        canvas.line(_curve(_sided([129, 64, 98], side)), 0.007, paint.shade, 0.22, blur=0.004)
-        canvas.line(_curve(_sided([165, 92, 57], side)), 0.012, paint.shade, 0.10, blur=0.010)
-        canvas.line(_curve(_sided([230, 231, 232], side)), 0.012, paint.shade, 0.16, blur=0.010)
-    canvas.line(_curve([168, 6, 197, 195, 5]), 0.016, paint.light, 0.45, blur=0.010)
+        canvas.line(curve(sided([193, 122, 196, 236, 198, 209, 129], side)), 0.014, paint.shade, 0.12, blur=0.011)
+        canvas.line(curve(sided([129, 64, 98], side)), 0.007, paint.shade, 0.22, blur=0.004)
+        canvas.line(curve(sided([165, 92, 57], side)), 0.012, paint.shade, 0.10, blur=0.010)
+        canvas.line(curve(sided([230, 231, 232], side)), 0.012, paint.shade, 0.16, blur=0.010)
+    canvas.line(curve([168, 6, 197, 195, 5]), 0.016, paint.light, 0.45, blur=0.010)
     canvas.spot(mesh.UV[4], (0.016, 0.012), paint.light, 0.35)
     canvas.spot(mesh.UV[9] - [0, 0.03], (0.09, 0.05), paint.light, 0.30)
     canvas.spot(mesh.UV[199], (0.035, 0.016), paint.light, 0.25)
     canvas.spot(mesh.UV[18] + [0, 0.010], (0.04, 0.009), paint.shade, 0.35)
-    canvas.spot(_between(2, 0, 0.5), (0.008, 0.018), paint.shade, 0.16)
+    canvas.spot(between(2, 0, 0.5), (0.008, 0.018), paint.shade, 0.16)
 
 
-def _lips(canvas: _Canvas, paint: Paint) -> None:
+def draw_lips(canvas: Canvas, paint: Paint) -> None:
     half = len(mesh.LIPS_OUTER) // 2
     lower_out, upper_out = list(mesh.LIPS_OUTER[: half + 1]), [*mesh.LIPS_OUTER[half:], mesh.LIPS_OUTER[0]]
     seam_low, seam_up = list(mesh.LIPS_INNER[: half + 1]), [*mesh.LIPS_INNER[half:], mesh.LIPS_INNER[0]]
@@ -220,74 +235,81 @@ def _lips(canvas: _Canvas, paint: Paint) -> None:
         (lower_out, seam_low, paint.lower_lip),
         (upper_out, seam_up, paint.upper_lip),
     ):
-        canvas.fill(np.concatenate([_curve(outer), _curve(inner)[::-1]]), colour, 0.92, blur=0.0022)
-    dark = _mix(paint.upper_lip, (0, 0, 0), 0.45)
-    canvas.line(_curve(seam_up), 0.004, dark, 0.75, blur=0.0015)
-    canvas.line(_curve(seam_low), 0.004, dark, 0.55, blur=0.0015)
-    canvas.spot(_between(16, 17, 0.3), (0.030, 0.006), paint.light, 0.22)
+        canvas.fill(np.concatenate([curve(outer), curve(inner)[::-1]]), colour, 0.92, blur=0.0022)
+    dark = mix(paint.upper_lip, (0, 0, 0), 0.45)
+    canvas.line(curve(seam_up), 0.004, dark, 0.75, blur=0.0015)
+    canvas.line(curve(seam_low), 0.004, dark, 0.55, blur=0.0015)
+    canvas.spot(between(16, 17, 0.3), (0.030, 0.006), paint.light, 0.22)
 
 
-def _eye(canvas: _Canvas, paint: Paint, side: str) -> None:
-    upper = _sided([33, 246, 161, 160, 159, 158, 157, 173, 133], side)
-    lower = _sided([33, 7, 163, 144, 145, 153, 154, 155, 133], side)
-    crease = _sided([130, 247, 30, 29, 27, 28, 56, 190], side)
-    canvas.line(np.concatenate([_curve(upper), _curve(lower)[::-1]]), 0.014, paint.shade, 0.35, blur=0.006)
-    canvas.line(_curve(crease), 0.0035, paint.shade, 0.60, blur=0.0015)
-    canvas.line(_curve(upper), 0.0060, paint.lash, 0.95, blur=0.0012)
-    canvas.line(_curve(lower), 0.0035, paint.lash, 0.60, blur=0.0012)
+def draw_eye(canvas: Canvas, paint: Paint, side: str) -> None:
+    upper = sided([33, 246, 161, 160, 159, 158, 157, 173, 133], side)
+    lower = sided([33, 7, 163, 144, 145, 153, 154, 155, 133], side)
+    crease = sided([130, 247, 30, 29, 27, 28, 56, 190], side)
+    canvas.line(np.concatenate([curve(upper), curve(lower)[::-1]]), 0.014, paint.shade, 0.35, blur=0.006)
+    canvas.line(curve(crease), 0.0035, paint.shade, 0.60, blur=0.0015)
+    canvas.line(curve(upper), 0.0060, paint.lash, 0.95, blur=0.0012)
+    canvas.line(curve(lower), 0.0035, paint.lash, 0.60, blur=0.0012)
 
 
-def _brow(canvas: _Canvas, paint: Paint, side: str, form: Brow) -> None:
-    upper = mesh.UV[_sided([70, 63, 105, 66, 107], side)]
-    lower = mesh.UV[_sided([46, 53, 52, 65, 55], side)]
+def _brow(canvas: Canvas, paint: Paint, side: str, form: Brow) -> None:
+    line, half = brow_band(side, form)
+    canvas.fill(np.concatenate([line + half, (line - half)[::-1]]), paint.brow, form.alpha, blur=form.blur)
+
+
+def brow_band(side: str, form: Brow) -> tuple[np.ndarray, np.ndarray]:
+    """Middle line of a brow from its outer to its inner end and, at each of its points, half its height upwards,
+    both (n, 2) in texture coordinates."""
+    upper = mesh.UV[sided([70, 63, 105, 66, 107], side)]
+    lower = mesh.UV[sided([46, 53, 52, 65, 55], side)]
     middle, half = (upper + lower) / 2, (upper - lower) / 2 * form.thickness
     middle = middle[-1] + (middle - middle[-1]) * [form.reach, 1] - [0, form.rise]
-    line, band = _curve(middle), _curve(half)
+    line, band = curve(middle), curve(half)
     along = np.linspace(0, 1, len(line))[:, None]
     # Both ends are round; from the middle the band tapers to the tail.
     band = band[np.linspace(0, len(band) - 1, len(line)).round().astype(int)]
     round_ends = np.clip(1 - np.clip(1 - np.minimum(along / 0.05, (1 - along) / 0.08), 0, 1) ** 2, 0, 1) ** 0.5
     taper = form.tail + (1 - form.tail) * np.clip(along / 0.55, 0, 1) ** 0.8
-    outline = np.concatenate([line + band * round_ends * taper, (line - band * round_ends * taper)[::-1]])
-    canvas.fill(outline, paint.brow, form.alpha, blur=form.blur)
+    return line, band * round_ends * taper
 
 
-def _nostril(canvas: _Canvas, paint: Paint, side: str) -> None:
-    outer, inner = _sided([98, 97], side)
+def draw_nostril(canvas: Canvas, paint: Paint, side: str) -> None:
+    outer, inner = sided([98, 97], side)
     turn = 0.25 if side == "right" else -0.25
-    dark = _mix(paint.shade, (0, 0, 0), 0.35)
-    canvas.spot(_between(outer, inner, 0.52), (0.0125, 0.0055), dark, 0.85, turn_rad=turn)
+    dark = mix(paint.shade, (0, 0, 0), 0.35)
+    canvas.spot(between(outer, inner, 0.52), (0.0125, 0.0055), dark, 0.85, turn_rad=turn)
 
 
-def _spirals(canvas: _Canvas, colour: Rgb) -> None:
+def _spirals(canvas: Canvas, colour: Rgb) -> None:
     """Three spirals: on both cheeks and on the forehead, and a row of dots that leads to each temple."""
     for side, sign in (("right", -1), ("left", 1)):
-        (cheek,) = _sided([123], side)
+        (cheek,) = sided([123], side)
         _spiral(canvas, mesh.UV[cheek] + [-0.01 * sign, 0.03], 0.052, sign, colour)
-        start, end = mesh.UV[_sided([68, 162], side)] + [[0, 0.0], [-0.03 * sign, 0]]
+        start, end = mesh.UV[sided([68, 162], side)] + [[0, 0.0], [-0.03 * sign, 0]]
         for k in range(5):
             canvas.spot(start + (end - start) * k / 4, (0.0055 - 0.0006 * k,) * 2, colour, 0.8)
     _spiral(canvas, mesh.UV[151] - [0, 0.012], 0.034, 1, colour)
 
 
-def _spiral(canvas: _Canvas, centre: np.ndarray, radius: float, sign: int, colour: Rgb) -> None:
+def _spiral(canvas: Canvas, centre: np.ndarray, radius: float, sign: int, colour: Rgb) -> None:
     turn = np.linspace(0.6, 5.2 * np.pi, 160)
     reach = radius * (turn / turn[-1]) ** 0.9
     canvas.line(centre + np.stack([sign * reach * np.cos(turn), reach * np.sin(turn)], 1), 0.006, colour, 0.85, 0.001)
 
 
-def _corners(canvas: _Canvas, paint: Paint) -> None:
+def draw_corners(canvas: Canvas, paint: Paint) -> None:
     """Small swatches outside the face for what the sheet's own picture does not cover."""
-    lip = _mix(paint.lower_lip, (0, 0, 0), 0.72)
+    lip = mix(paint.lower_lip, (0, 0, 0), 0.72)
     canvas.gradient(LINING_UV, (lip, lip, (62, 20, 22), (44, 12, 15), (30, 8, 10), (18, 5, 7)))
-    waterline = _mix(paint.shade, paint.blush, 0.5)
+    waterline = mix(paint.shade, paint.blush, 0.5)
     canvas.gradient(LID_UV, (paint.lash, paint.lash, waterline, waterline))
 
 
-def eye_texture(paint: Paint, size_px: int = 256, iris_share: float = 0.265) -> np.ndarray:
+def eye_texture(paint: Paint, size_px: int = 256, iris_share: float = 0.265, lens: bool = True) -> np.ndarray:
     """Picture of an eyeball, pole in the middle and radius proportional to the angle from it.
 
-    The rim of the picture is 100° from the pole; the iris fills `iris_share` of that. The pupil is a lens.
+    The rim of the picture is 100° from the pole; the iris fills `iris_share` of that. The pupil is a `lens`, or else
+    plain and smaller.
     """
     n = size_px
     y, x = (np.mgrid[0:n, 0:n] + 0.5) / n * 2 - 1
@@ -296,9 +318,11 @@ def eye_texture(paint: Paint, size_px: int = 256, iris_share: float = 0.265) -> 
     iris = np.array(paint.iris, float)
     fibre = 1 + 0.16 * np.sin(37 * angle) * np.sin(11 * angle + 1) + 0.55 * np.clip(radius - 0.45, 0, 0.4)
     picture = np.where((radius < 1.02)[..., None], iris * fibre[..., None], white)
-    for inner, outer, colour, alpha in (
-        (0.88, 1.06, iris * 0.25, 0.85), (0.0, 0.50, np.array((10, 11, 14.0)), 1.0),
-        (0.34, 0.39, np.array((58, 66, 80.0)), 0.9), (0.14, 0.18, np.array((44, 52, 70.0)), 0.8),
+    black = np.array((10, 11, 14.0))
+    limbus = (0.88, 1.06, iris * 0.25, 0.85)
+    rings = ((0.34, 0.39, np.array((58, 66, 80.0)), 0.9), (0.14, 0.18, np.array((44, 52, 70.0)), 0.8))
+    for inner, outer, colour, alpha in (limbus, (0.0, 0.50, black, 1.0), *rings) if lens else (
+        limbus, (0.0, 0.42, black, 1.0),
     ):  # fmt: skip
         soft = np.clip((radius - inner) / 0.05 + 0.5, 0, 1) if inner else 1.0
         ring = (alpha * soft * np.clip((outer - radius) / 0.05 + 0.5, 0, 1))[..., None]
