@@ -279,30 +279,39 @@ def _course(since: Array, rise: float, hold: float, fall: float) -> Array:
 
 def _drive(stage: _Stage, habits: Habits, rate_hz: float, rng: np.random.Generator) -> Array:
     """Excitation (T, 48): units, rhythms, tension and tone, none of them steady."""
-    wanted = excite(stage.au, habits.weights)
+    idle = 1 - excite(stage.au, habits.weights).T
     if stage.extra.any():
-        wanted = 1 - (1 - wanted) * (1 - stage.extra)
+        idle *= 1 - stage.extra.T
+    beside = np.outer(habits.cocontraction_pattern, stage.tension)
+    beside += habits.tone[:, None]
     open_ = stage.au[:, [unit_index(code) for code in JAW_OPENERS]].max((1, 2))
-    beside = stage.tension[:, None] * habits.cocontraction_pattern + habits.tone
-    beside[:, list(ELEVATORS)] *= 1 - open_[:, None]
-    total = 1 - (1 - wanted) * (1 - np.clip(beside, 0, 1))
+    beside[list(ELEVATORS)] *= 1 - open_
+    idle *= 1 - np.minimum(beside, 1)
+    total = np.subtract(1, idle, out=idle)
     if habits.fluctuation or habits.tremor:
-        samples, muscles = total.shape
-        slow = _wander(samples * muscles, 2.0, rate_hz, rng).reshape(muscles, samples)
-        fast = _tremor(samples * muscles, rate_hz, rng).reshape(muscles, samples)
-        total = total * (1 + habits.fluctuation * slow + habits.tremor * fast).T
-    return np.clip(total, 0, 1)
+        noise = habits.fluctuation * _wander(total.size, 2.0, rate_hz, rng)
+        noise += habits.tremor * _tremor(total.size, rate_hz, rng)
+        total *= 1 + noise.reshape(total.shape)
+    return np.clip(total, 0, 1, out=total).T.copy()
 
 
 def _wander(samples: int, cutoff_hz: float, rate_hz: float, rng: np.random.Generator) -> Array:
     """Noise (samples,) of SD 1 below a cut-off: two poles."""
     a = np.exp(-2 * np.pi * cutoff_hz / rate_hz)
     gain = np.sqrt((1 - a * a) ** 3 / (1 + a * a))
-    return np.asarray(lfilter([gain], [1, -2 * a, a * a], rng.standard_normal(samples)))
+    return _coloured(samples, (gain, 2 * a, -a * a), rng)
 
 
 def _tremor(samples: int, rate_hz: float, rng: np.random.Generator) -> Array:
-    """Noise (samples,) of SD about 1 around 10 Hz, 4 Hz wide."""
+    """Noise (samples,) of SD 1 around 10 Hz, 4 Hz wide."""
     r, w = np.exp(-np.pi * 4.0 / rate_hz), 2 * np.pi * 10.0 / rate_hz
     gain = np.sqrt((1 - r * r) * ((1 + r * r) ** 2 - 4 * r * r * np.cos(w) ** 2) / (1 + r * r))
-    return np.asarray(lfilter([gain], [1, -2 * r * np.cos(w), r * r], rng.standard_normal(samples)))
+    return _coloured(samples, (gain, 2 * r * np.cos(w), -r * r), rng)
+
+
+def _coloured(samples: int, coefficients: tuple[float, float, float], rng: np.random.Generator) -> Array:
+    """Second-order autoregression y = gain·white + b·y₋₁ + c·y₋₂ after its start has died away."""
+    gain, b, c = coefficients
+    settle = 64
+    white = rng.standard_normal(samples + settle, np.float32)
+    return lfilter(np.float32([gain]), np.float32([1, -b, -c]), white)[settle:]

@@ -33,7 +33,7 @@ _WEIGHTS: Mapping[int, Mapping[Muscle, float]] = {
     4: {_M.CORRUGATOR: 1.0, _M.DEPRESSOR_SUPERCILII: 0.7, _M.PROCERUS: 0.7},
     5: {_M.LEVATOR_PALPEBRAE: 1.0},
     6: {_M.ORBICULARIS_OCULI_ORBITAL: 1.0, _M.ORBICULARIS_OCULI_PALPEBRAL: 0.1},
-    7: {_M.ORBICULARIS_OCULI_PALPEBRAL: 0.35, _M.ORBICULARIS_OCULI_ORBITAL: 0.4},  # narrows, does not close
+    7: {_M.ORBICULARIS_OCULI_PALPEBRAL: 0.5, _M.ORBICULARIS_OCULI_ORBITAL: 0.4},  # narrows, does not close
     9: {_M.LLSAN: 1.0, _M.PROCERUS: 0.4, _M.LEVATOR_LABII: 0.2},
     10: {_M.LEVATOR_LABII: 1.0, _M.ZYGOMATICUS_MINOR: 0.3, _M.LLSAN: 0.2},
     11: {_M.ZYGOMATICUS_MINOR: 1.0},
@@ -49,7 +49,7 @@ _WEIGHTS: Mapping[int, Mapping[Muscle, float]] = {
     23: {_M.ORBICULARIS_ORIS: 1.0},
     24: {_M.ORBICULARIS_ORIS: 0.8, _M.MENTALIS: 0.2},
     25: {_M.DEPRESSOR_LABII_INFERIORIS: 0.4, _M.LEVATOR_LABII: 0.15},
-    26: {_M.DIGASTRIC: 0.5},  # 27 is about twice as far
+    26: {_M.DIGASTRIC: 0.32},  # half as far as 27, see drive.py: the closers do the rest by letting go
     27: {_M.DIGASTRIC: 1.0},
     45: {_M.ORBICULARIS_OCULI_PALPEBRAL: 1.0},
 }
@@ -102,11 +102,12 @@ def excite(au: Array, weights: Array = WEIGHTS) -> Array:
         raise InputError(f"action units have shape {au.shape}; wanted (T, {len(UNITS)}, 2), see UNITS")
     if not (np.isfinite(au).all() and au.min(initial=0) >= 0 and au.max(initial=0) <= 1):
         raise InputError("action-unit intensities must be finite and in 0…1; scale them first")
-    left_over = np.ones((len(MUSCLES), len(au)))
-    for row in np.flatnonzero(au.any((0, 2))):
+    courses = np.ascontiguousarray(au.transpose(1, 2, 0))
+    idle = np.ones((len(MUSCLES), len(au)))
+    for row in np.flatnonzero(courses.any((1, 2))):
         for column in np.flatnonzero(weights[row]):
-            left_over[column] *= 1 - np.minimum(weights[row, column], 1) * au[:, row, column % 2]
-    return 1 - left_over.T
+            idle[column] *= 1 - min(weights[row, column], 1.0) * courses[row, column % 2]
+    return np.subtract(1, idle, out=idle).T
 
 
 # --- Expressions -----------------------------------------------------------------------------------------------
