@@ -43,7 +43,7 @@ class Contact:
         if not chart.on_head((self.s_mm, self.y_mm)):
             raise InputError(
                 f"contact {self.name!r} at s = {self.s_mm:.1f}, y = {self.y_mm:.1f} mm is not on skin: |s| up to "
-                f"{chart.AROUND_MM / 2:.0f} mm, y from {chart.LOWEST_MM:.0f} to {chart.HIGHEST_MM:.0f} mm, not on an eye"
+                f"{chart.AROUND_MM / 2:.0f} mm, y from {chart.LOWEST_MM:.0f} to {chart.HIGHEST_MM:.0f} mm, no eye"
             )
         if not 0 < self.radius_mm <= _LARGEST_RADIUS_MM:
             raise InputError(f"contact {self.name!r}: radius must be 0-{_LARGEST_RADIUS_MM} mm, got {self.radius_mm}")
