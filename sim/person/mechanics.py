@@ -24,12 +24,14 @@ from ..errors import InputError
 from .anatomy import MUSCLES
 from .drive import drive, jaw_powers, lid_powers
 from .elements import Elements, elements
-from .ports import eye_centres
+from .ports import LID_COLUMNS, eye_centres
 from .sheet import SoftTissue, face_sheet, lid_springs
 
 _ITERATIONS = 14
 """Conjugate gradient steps: rounding in single precision, 1e-8 of the largest force in double."""
 _LEAST_STIFFNESS_N_M = 1e-9
+_PORTS = 3 + 2 * LID_COLUMNS
+"""Jaw and lid columns."""
 _EYE_CONTACT_M = 0.0134
 """Least distance of lid vertices from the eye's centre: the ball's 12 mm, and 1.4 mm that facets sag between them."""
 _EYE_REACH_M = 0.024
@@ -39,14 +41,14 @@ _EYE_REACH_M = 0.024
 class Face(eqx.Module):
     """A person's face, a pytree of arrays; `build_face` makes it. Every method takes any leading axes.
 
-    E force elements (see `Elements`; the seals are rotated among themselves so that they do not couple), Q = E + 7 + R
-    coordinates: element forces (N), jaw (rad), six lids (see `drive.LID_COORDINATES`), R modes of the correction.
+    E force elements (see `Elements`; the seals are rotated among themselves so that they do not couple), Q = 7 + E + R
+    coordinates: jaw (rad), six lids (see `drive.LID_COORDINATES`), element forces (N), R modes of the correction.
     """
 
     rest: jax.Array
     """(468, 3) m."""
     columns: jax.Array
-    """(E + 3 + 14 + R, 3 · 468): displacement by element force, jaw powers, lid powers, correction modes; m. The
+    """(17 + E + R, 3 · 468): displacement by jaw powers, lid powers, element forces, correction modes; m. The
     second axis is all x, then all y, then all z."""
     compliance: jax.Array
     """G (E, E) m/N: shortening of elements by force of elements."""
@@ -77,13 +79,12 @@ class Face(eqx.Module):
         stiffness = self.k0 + self.k1 * level
         pull = stiffness * (self.l0 + self.l1 * level - ports @ self.port_shortening) - self.k0 * self.l0
         force = _balance(self.compliance, stiffness, pull)
-        return jnp.concatenate([force, driven.jaw[..., None], driven.lids], axis=-1)
+        return jnp.concatenate([driven.jaw[..., None], driven.lids, force], axis=-1)
 
     def vertices_of(self, coordinates: jax.Array) -> jax.Array:
         """Vertices (…, 468, 3) m for coordinates (…, Q), which may lag behind their equilibrium."""
-        count = len(self.names)
-        force, jaw, lids, modes = jnp.split(coordinates, [count, count + 1, count + 7], axis=-1)
-        weights = jnp.concatenate([force, jaw_powers(jaw[..., 0]), lid_powers(lids), modes], axis=-1)
+        jaw, lids, linear = jnp.split(coordinates, [1, 7], axis=-1)
+        weights = jnp.concatenate([jaw_powers(jaw[..., 0]), lid_powers(lids), linear], axis=-1)
         moved = weights @ self.columns
         planes = [moved[..., k * mesh.VERTEX_COUNT : (k + 1) * mesh.VERTEX_COUNT] + self.rest[:, k] for k in range(3)]
         return jnp.stack(self._outside_eyes(planes), axis=-1)
@@ -117,27 +118,25 @@ def condensed_face(tissue: SoftTissue, parts: Elements, corrected: bool = False)
     foundation = sheet.foundation_stiffness
     lids = np.repeat(lid_springs(tissue), 3)[:, None]
     pull = parts.pull
-    loads = np.concatenate([pull, foundation @ parts.jaw_ground, lids * parts.lid_ground], axis=1)
+    loads = np.concatenate([foundation @ parts.jaw_ground, lids * parts.lid_ground, pull], axis=1)
     response = cho_solve(cho_factor(sheet.stiffness.toarray(), check_finite=False), loads, check_finite=False)
-    count = pull.shape[1]
-    compliance = pull.T @ response[:, :count]
+    pulled = response[:, _PORTS:]
+    compliance = pull.T @ pulled
     seals = np.flatnonzero(parts.seal)
     if len(seals):  # in this basis the seals do not couple with each other, so the solver's first guess is good
-        basis = np.eye(count)
+        basis = np.eye(len(compliance))
         basis[np.ix_(seals, seals)] = np.linalg.eigh(compliance[np.ix_(seals, seals)])[1]
-        response[:, :count] = response[:, :count] @ basis
-        compliance = basis.T @ compliance @ basis
-        pull = pull @ basis
-    ports = pull.T @ response[:, count:]
+        pull, pulled, compliance = pull @ basis, pulled @ basis, basis.T @ compliance @ basis
+    ports = pull.T @ response[:, :_PORTS]
     ports[:, :3] -= parts.ride
-    planes = response.reshape(-1, 3, response.shape[1]).transpose(2, 1, 0).reshape(response.shape[1], -1)
+    columns = np.concatenate([response[:, :_PORTS], pulled], axis=1)
     centres = eye_centres(parts.rest)
     near = np.linalg.norm(parts.rest[:, None] - centres, axis=-1).argmin(1)
     reach = np.linalg.norm((parts.rest - centres[near])[:, :2], axis=1)
     radius = np.minimum(np.linalg.norm(parts.rest - centres[near], axis=1), _EYE_CONTACT_M)
     return Face(
         rest=jnp.asarray(parts.rest),
-        columns=jnp.asarray(planes),
+        columns=jnp.asarray(_by_axis(columns)),
         compliance=jnp.asarray(0.5 * (compliance + compliance.T)),
         port_shortening=jnp.asarray(ports.T),
         k0=jnp.asarray(parts.k0),
@@ -149,6 +148,11 @@ def condensed_face(tissue: SoftTissue, parts: Elements, corrected: bool = False)
         driver=jnp.eye(len(MUSCLES) + 1)[:, np.where(parts.seal, len(MUSCLES), parts.muscle)],
         names=parts.names,
     )
+
+
+def _by_axis(columns: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Columns (3V, n), dof 3 v + axis, as rows (n, 3V) with all x first, then y, then z."""
+    return columns.reshape(-1, 3, columns.shape[1]).transpose(2, 1, 0).reshape(columns.shape[1], -1)
 
 
 def checked_activation(activation: Any) -> NDArray[np.floating]:

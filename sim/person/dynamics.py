@@ -1,0 +1,120 @@
+"""What makes a face late: muscles take time to switch on, to build up force, and skin creeps.
+
+    activation = activate(excitation, rate_hz)                     # neural drive → activation
+    moving = relax(face.coordinates(activation), rate_hz)          # equilibrium → what the face shows
+    vertices_m = face.vertices_of(moving)
+
+EMG follows excitation, so these lags are the lead of EMG over visible motion. Time is the last axis but one; all is
+JAX, compiled once per shape and rate.
+"""
+
+import math
+from dataclasses import dataclass, fields
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..errors import InputError
+
+_LID_END = 7
+"""Coordinates begin with the jaw and the six lids, see `mechanics.Face`."""
+_FINEST_S = 0.002
+"""Activation is integrated in steps no longer than this."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dynamics:
+    """Time constants of a face, seconds. A step of excitation gives a smile with a rise (20-80 %) of 0.11 s.
+
+    activate_s, deactivate_s: first-order activation dynamics whose rate depends on the activation, in the form that
+        musculoskeletal models use (Thelen 2003: 15 and 50 ms).
+    twitch_s: contraction time of a facial muscle's unfused force, a critically damped second-order filter (the form
+        is Milner-Brown's); published contraction times of facial muscles span 16-90 ms, orbicularis oculi the
+        fastest, with activation dynamics included. Mean assumed; *unknown* per muscle.
+    lid_s, jaw_s: the same for the lids (a blink closes in 80-100 ms) and for the jaw with its mass [engineering
+        knowledge; ranges 8-20 and 40-100 ms].
+    creep_s, creep_share: skin as a standard linear solid: that share of a displacement comes late, with that time
+        constant. *Unknown* for the face; ranges 0.1-1 s and 0-0.4.
+    """
+
+    activate_s: float = 0.015
+    deactivate_s: float = 0.050
+    twitch_s: float = 0.030
+    lid_s: float = 0.012
+    jaw_s: float = 0.060
+    creep_s: float = 0.20
+    creep_share: float = 0.15
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            low, high = (0.0, 0.9) if entry.name == "creep_share" else (1e-4, 10.0)
+            if not (np.isfinite(value) and low <= value <= high):
+                raise InputError(f"Dynamics.{entry.name} must lie in {low:g} … {high:g}, got {value}")
+
+
+def activate(excitation: jax.Array, rate_hz: float, dynamics: Dynamics | None = None) -> jax.Array:
+    """Activations (…, T, 48) of excitations (…, T, 48), both 0…1, held between samples at `rate_hz`.
+
+    da/dt = (e − a) / τ, τ = τ_on (½ + 3/2 a) while rising, τ_off / (½ + 3/2 a) while falling. The first sample is
+    taken as held for ever before.
+    """
+    return _activate(jnp.asarray(excitation), _checked_rate(rate_hz), dynamics or Dynamics())
+
+
+def relax(coordinates: jax.Array, rate_hz: float, dynamics: Dynamics | None = None) -> jax.Array:
+    """Coordinates (…, T, Q) that the face shows when equilibrium would be `coordinates` (…, T, Q).
+
+    Force builds up by twitches, skin creeps after it; jaw and lids have their own filter and no creep. Linear, exact
+    for coordinates held between samples, gain 1 at rest; the first sample is taken as held for ever before.
+    """
+    return _relax(jnp.asarray(coordinates), _checked_rate(rate_hz), dynamics or Dynamics())
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def _activate(excitation: jax.Array, rate_hz: float, dynamics: Dynamics) -> jax.Array:
+    substeps = max(1, math.ceil(1 / (rate_hz * _FINEST_S) - 1e-9))
+    step_s = 1 / (rate_hz * substeps)
+
+    def advance(activation: jax.Array, target: jax.Array) -> tuple[jax.Array, jax.Array]:
+        for _ in range(substeps):
+            slope = 0.5 + 1.5 * activation
+            rising = target > activation
+            tau_s = jnp.where(rising, dynamics.activate_s * slope, dynamics.deactivate_s / slope)
+            activation = target + (activation - target) * jnp.exp(-step_s / tau_s)
+        return activation, activation
+
+    series = jnp.moveaxis(excitation, -2, 0)
+    return jnp.moveaxis(jax.lax.scan(advance, series[0], series)[1], 0, -2)
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def _relax(coordinates: jax.Array, rate_hz: float, dynamics: Dynamics) -> jax.Array:
+    step_s, width = 1 / rate_hz, coordinates.shape[-1]
+    times = np.full(width, dynamics.twitch_s)
+    times[:_LID_END] = dynamics.lid_s
+    times[0] = dynamics.jaw_s
+    creeping = np.where(np.arange(width) < _LID_END, 0.0, dynamics.creep_share)
+    ratio, late = (jnp.asarray(v, coordinates.dtype) for v in (step_s / times, creeping))
+    decay = jnp.exp(-ratio)
+    hold = jnp.asarray(1 - math.exp(-step_s / dynamics.creep_s), coordinates.dtype)
+
+    def advance(state: tuple, target: jax.Array) -> tuple[tuple, jax.Array]:
+        value, speed, crept = state  # speed: derivative times the filter's time constant
+        error = value - target
+        drift = (error + speed) * ratio
+        value, speed = target + (error + drift) * decay, (speed - drift) * decay
+        crept = crept + hold * (value - crept)
+        return (value, speed, crept), value + late * (crept - value)
+
+    series = jnp.moveaxis(coordinates, -2, 0)
+    start = (series[0], jnp.zeros_like(series[0]), series[0])
+    return jnp.moveaxis(jax.lax.scan(advance, start, series)[1], 0, -2)
+
+
+def _checked_rate(rate_hz: float) -> float:
+    if not (np.isfinite(rate_hz) and 10 <= rate_hz <= 1e5):
+        raise InputError(f"rate_hz must lie in 10 … 100,000, got {rate_hz}; slower sampling would miss the lags")
+    return float(rate_hz)
