@@ -9,8 +9,10 @@ JAX, compiled once per shape and rate.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +28,7 @@ _FINEST_S = 0.002
 
 @dataclass(frozen=True, kw_only=True)
 class Dynamics:
-    """Time constants of a face, seconds. A step of excitation gives a smile with a rise (20-80 %) of 0.11 s.
+    """Time constants of a face, seconds. A step of excitation gives a smile with a rise (20-80 %) of 0.10 s.
 
     activate_s, deactivate_s: first-order activation dynamics whose rate depends on the activation, in the form that
         musculoskeletal models use (Thelen 2003: 15 and 50 ms).
@@ -56,7 +58,7 @@ class Dynamics:
 
 
 def activate(excitation: jax.Array, rate_hz: float, dynamics: Dynamics | None = None) -> jax.Array:
-    """Activations (…, T, 48) of excitations (…, T, 48), both 0…1, held between samples at `rate_hz`.
+    """Activations (…, T, 48) of excitations (…, T, 48), both 0…1, at `rate_hz`.
 
     da/dt = (e − a) / τ, τ = τ_on (½ + 3/2 a) while rising, τ_off / (½ + 3/2 a) while falling. The first sample is
     taken as held for ever before.
@@ -67,8 +69,8 @@ def activate(excitation: jax.Array, rate_hz: float, dynamics: Dynamics | None = 
 def relax(coordinates: jax.Array, rate_hz: float, dynamics: Dynamics | None = None) -> jax.Array:
     """Coordinates (…, T, Q) that the face shows when equilibrium would be `coordinates` (…, T, Q).
 
-    Force builds up by twitches, skin creeps after it; jaw and lids have their own filter and no creep. Linear, exact
-    for coordinates held between samples, gain 1 at rest; the first sample is taken as held for ever before.
+    Force builds up by twitches, skin creeps after it; jaw and lids have their own filter and no creep. Linear, with
+    gain 1 at rest; the first sample is taken as held for ever before.
     """
     return _relax(jnp.asarray(coordinates), _checked_rate(rate_hz), dynamics or Dynamics())
 
@@ -86,8 +88,7 @@ def _activate(excitation: jax.Array, rate_hz: float, dynamics: Dynamics) -> jax.
             activation = target + (activation - target) * jnp.exp(-step_s / tau_s)
         return activation, activation
 
-    series = jnp.moveaxis(excitation, -2, 0)
-    return jnp.moveaxis(jax.lax.scan(advance, series[0], series)[1], 0, -2)
+    return _scanned(advance, excitation[..., 0, :], excitation)
 
 
 @partial(jax.jit, static_argnums=(1, 2))
@@ -109,9 +110,15 @@ def _relax(coordinates: jax.Array, rate_hz: float, dynamics: Dynamics) -> jax.Ar
         crept = crept + hold * (value - crept)
         return (value, speed, crept), value + late * (crept - value)
 
-    series = jnp.moveaxis(coordinates, -2, 0)
-    start = (series[0], jnp.zeros_like(series[0]), series[0])
-    return jnp.moveaxis(jax.lax.scan(advance, start, series)[1], 0, -2)
+    first = coordinates[..., 0, :]
+    return _scanned(advance, (first, jnp.zeros_like(first), first), coordinates)
+
+
+def _scanned(advance: Callable, start: Any, series: jax.Array) -> jax.Array:
+    """States at the samples of `series` (…, T, n), driven over each interval by the mean of its ends."""
+    ahead = jnp.moveaxis(series, -2, 0)
+    _, states = jax.lax.scan(advance, start, 0.5 * (ahead[:-1] + ahead[1:]))
+    return jnp.moveaxis(jnp.concatenate([ahead[:1], states]), 0, -2)
 
 
 def _checked_rate(rate_hz: float) -> float:
