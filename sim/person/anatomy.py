@@ -384,12 +384,21 @@ ANATOMY: tuple[MuscleAnatomy, ...] = (
         muscle=_M.INCISIVI_LABII,
         fibres=Fibres(strips=(((9, -29), (27, -40)), ((9, -58), (27, -46))), width_mm=5, depth_mm=(2, 4)),
         pulls=(
-            Ring(  # draws the corners in and the lips forward
+            Ring(  # draws the corners in and forward
                 vertices=(37, 39, 40, 185, 61, 146, 91, 181, 84, 76, 57),
                 weights=(0.5, 0.5, 0.8, 1, 2, 1, 0.8, 0.5, 0.5, 2, 2),
                 centre=(0, 17),
                 axial=0.7,
                 max_force_n=2.0,
+                shortening_m=0.016,
+                wrap=0.3,
+            ),
+            Ring(  # and the lips between them forward
+                vertices=(0, 37, 39, 11, 72, 12, 38, 13, 82, 17, 84, 181, 16, 85, 15, 86, 14, 87),
+                weights=(0.5, 1, 1, 0.5, 1, 0.5, 1, 0.3, 0.8, 0.5, 1, 1, 0.5, 1, 0.5, 1, 0.3, 0.8),
+                centre=(13, 14),
+                axial=2.0,
+                max_force_n=0.8,
                 shortening_m=0.016,
                 wrap=0.3,
             ),
