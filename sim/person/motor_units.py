@@ -142,13 +142,23 @@ def spikes(key: jax.Array, pool: Pool, drive: Array, control_hz: float) -> Spike
     return Spikes(muscle, unit, sample.astype(np.int32))
 
 
+def common_drive(key: jax.Array, steps: int, muscles: int, control_hz: float, habit: Habit) -> jax.Array:
+    """Slow factor (Tc, M) of mean one that all units of a muscle share: random values joined by cosines."""
+    apart = max(1, round(control_hz / (2 * habit.common_hz)))
+    values = jnp.clip(jax.random.normal(key, (-(-steps // apart) + 1, muscles)), -3, 3)
+    share = ((1 - jnp.cos(jnp.pi * jnp.arange(apart) / apart)) / 2)[None, :, None]
+    joined = values[:-1, None] * (1 - share) + values[1:, None] * share
+    # over the cosine's course the mean of (1 − s)² + s² is 3/4
+    return 1 + habit.common_drive / np.sqrt(0.75) * joined.reshape(-1, muscles)[:steps]
+
+
 @partial(jax.jit, static_argnames="control_hz")
 def _raster(key: jax.Array, pool: Pool, drive: jax.Array, control_hz: float) -> jax.Array:
     """In which of the step's samples a unit fires, −1 if it does not: int8 (Tc, M U)."""
     steps, muscles = drive.shape
     units = muscles * pool.threshold.shape[1]
     first_key, ready_key, seed_key, common_key = jax.random.split(key, 4)
-    drive = drive * (1 + pool.habit.common_drive * _common(common_key, steps, muscles, control_hz, pool.habit.common_hz))
+    drive = drive * common_drive(common_key, steps, muscles, control_hz, pool.habit)
     ready = 0.4 * jax.random.uniform(ready_key, (units,))
     seeds = jax.random.bits(seed_key, (units,), jnp.uint32)
     leak = 1 / (0.05 * control_hz)
@@ -182,18 +192,6 @@ def _intervals(state: jax.Array, cv: float) -> jax.Array:
     state = state ^ (state >> 16)
     total = (state & 255) + ((state >> 8) & 255) + ((state >> 16) & 255) + (state >> 24)
     return 1 + cv / _BYTES_SD * (total.astype(jnp.float32) - _BYTES_MEAN)
-
-
-def _common(key: jax.Array, steps: int, muscles: int, control_hz: float, limit_hz: float) -> jax.Array:
-    """Slow noise (Tc, M) of unit variance: random values 1/(2 limit) apart, joined by cosines."""
-    apart = max(1, round(control_hz / (2 * limit_hz)))
-    count = -(-steps // apart) + 1
-    values = jnp.clip(jax.random.normal(key, (count, muscles)), -3, 3)
-    share = (1 - jnp.cos(jnp.pi * jnp.arange(apart) / apart)) / 2
-    share = share[None, :, None]
-    # the mean of (1 − s)² + s² over the cosine's course is 3/4
-    joined = (values[:-1, None] * (1 - share) + values[1:, None] * share) / jnp.sqrt(0.75)
-    return joined.reshape(-1, muscles)[:steps]
 
 
 def fibre_counts(muscles: tuple[int, ...], units: int, strength: Array) -> Array:
