@@ -34,6 +34,7 @@ RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
         "wander_uv": (0.0, 1000.0),
         "motion_uv_per_mm_s": (0.0, 20.0),
         "motion_cut_hz": (2.0, 40.0),
+        "brain_uv": (0.0, 50.0),
         "blink_uv": (0.0, 500.0),
         "gaze_uv_per_degree": (0.0, 40.0),
         "dead_probability": (0.0, 1.0),
@@ -52,9 +53,10 @@ class ArtefactSpec:
     contact_spread: SD of the logarithm of noise, mains and motion gain between contacts.
     mains_hz, mains_uv: frequency and RMS of what is *not* shared by the contacts, harmonics included.
     wander_uv: RMS of slow potentials, 0.05-1 Hz. motion_uv_per_mm_s: RMS artefact for RMS speed of the skin under
-    the contact, below motion_cut_hz. blink_uv: a full blink 25 mm above the pupil; gaze_uv_per_degree: a turn of
-    the eyes there. dead_probability: that a channel records nothing but pick-up. saturation_uv: the amplifier's
-    limit either way; step_uv: one bit, 0 for none.
+    the contact, below motion_cut_hz. brain_uv: RMS of the electroencephalogram between mid-forehead and earlobe,
+    0.3 Hz and up, which monopolar electrodes above the eyes see first of all in a face at rest. blink_uv: a full
+    blink 25 mm above the pupil; gaze_uv_per_degree: a turn of the eyes there. dead_probability: that a channel
+    records nothing but pick-up. saturation_uv: the amplifier's limit either way; step_uv: one bit, 0 for none.
     """
 
     electrode_uv: float = 1.5
@@ -62,9 +64,10 @@ class ArtefactSpec:
     contact_spread: float = 0.3
     mains_hz: float = 50.0
     mains_uv: float = 1.0
-    wander_uv: float = 20.0
+    wander_uv: float = 10.0
     motion_uv_per_mm_s: float = 0.5
     motion_cut_hz: float = 15.0
+    brain_uv: float = 8.0
     blink_uv: float = 120.0
     gaze_uv_per_degree: float = 10.0
     dead_probability: float = 0.0
@@ -78,12 +81,12 @@ class ArtefactSpec:
                 raise InputError(f"{name} must be {low:g}-{high:g}, got {value!r}")
 
 
-_NONE = {"electrode_uv": 0.0, "mains_uv": 0.0, "wander_uv": 0.0, "motion_uv_per_mm_s": 0.0}
+_NONE = {"electrode_uv": 0.0, "mains_uv": 0.0, "wander_uv": 0.0, "motion_uv_per_mm_s": 0.0, "brain_uv": 0.0}
 
 PRESETS: Mapping[str, ArtefactSpec] = MappingProxyType(
     {
         "clean": ArtefactSpec(**_NONE, contact_spread=0.0, blink_uv=0.0, gaze_uv_per_degree=0.0),
-        "wired active": ArtefactSpec(electrode_uv=1.0, mains_uv=0.5),
+        "wired active": ArtefactSpec(electrode_uv=1.0, mains_uv=0.5, wander_uv=3.0),
         "wireless bipolar": ArtefactSpec(electrode_uv=1.0, mains_uv=0.3, motion_uv_per_mm_s=0.8, step_uv=0.17),
         "dry wearable": ArtefactSpec(
             electrode_uv=2.0, flicker_corner_hz=30.0, contact_spread=0.5, mains_uv=3.0, wander_uv=80.0,
@@ -127,7 +130,7 @@ def artefact_terms(
     motion_mm_s: ArrayLike | None = None,
     eyes: ArrayLike | None = None,
 ) -> dict[str, Array]:
-    """Each artefact on each channel: electrode, mains, wander, motion, eyes; every one (samples, C) µV, float32.
+    """Each artefact on each channel: electrode, mains, wander, brain, motion, eyes; every one (samples, C) µV, float32.
 
     motion_mm_s: speed of the skin under each contact, (T, N), from `contact_motion`; eyes: columns lid closure
     0-1, degrees to the subject's left, degrees up, (T, 3). Both span the same time at any number of samples ≥ 2;
@@ -138,7 +141,7 @@ def artefact_terms(
     if not RATES_HZ[0] <= rate_hz <= RATES_HZ[1] or samples < 2:
         raise InputError(f"need a rate of {RATES_HZ[0]:g}-{RATES_HZ[1]:g} Hz and ≥ 2 samples, got {rate_hz}, {samples}")
     contacts = len(montage.contacts)
-    noise, mains, wander, motion, spread = rng.spawn(5)
+    noise, mains, wander, motion, spread, brain = rng.spawn(6)
     derive = montage.derivation.T.astype(np.float32)
     uneven = np.exp(spec.contact_spread * spread.standard_normal((3, contacts))).astype(np.float32)
     waves, part = _mains(mains, spec, rate_hz, samples, contacts)
@@ -147,6 +150,7 @@ def artefact_terms(
         "mains": waves @ (part @ (uneven[1, :, None] * derive)),
         "wander": _resampled(_wander(wander, spec, samples / rate_hz, contacts) @ derive, samples),
     }
+    terms["brain"] = _brain(brain, spec, rate_hz, samples) @ (brain_gains(montage.chart_mm).T @ derive)
     if motion_mm_s is not None:
         speed = _series(motion_mm_s, contacts, "motion_mm_s")
         slow = _motion(motion, spec, samples / rate_hz, speed) @ (uneven[2, :, None] * derive)
@@ -208,6 +212,21 @@ def eye_gains(chart_mm: ArrayLike) -> Array:
     return np.stack([np.where(up > 0, up, 0.4 * up), across, up], -1)
 
 
+def brain_gains(chart_mm: ArrayLike) -> Array:
+    """How strongly places (N, 2) mm see the right and the left frontal brain, (N, 2), float32.
+
+    Falls by a factor e in 70 mm from the hairline (engineering model: half at the temple, a quarter at the cheek);
+    scaled so that both together give 1 between mid-forehead and earlobe.
+    """
+    return (_frontal(chart_mm) / np.linalg.norm(_frontal(_FOREHEAD) - _frontal(_EARLOBE))).astype(np.float32)
+
+
+def _frontal(chart_mm: ArrayLike) -> Array:
+    offset = np.asarray(chart_mm, float)[..., None, :] - np.array([[-30.0, 105.0], [30.0, 105.0]])
+    return np.exp(-np.linalg.norm(offset, axis=-1) / 70.0)
+
+
+_FOREHEAD, _EARLOBE = (0.0, 75.0), (132.0, -25.0)
 _EYE_DEPTH_MM = 20.0
 _HARMONICS = (1.0, 0.1, 0.3, 0.05, 0.15)  # relative amplitudes; odd ones are stronger
 _WANDER_HZ = (0.05, 1.0)
@@ -263,6 +282,16 @@ def _wander(rng, spec: ArtefactSpec, seconds: float, contacts: int) -> Array:
     density = np.where((frequency >= low) & (frequency <= high), 1 / np.maximum(frequency, low), 0)
     density *= spec.wander_uv / np.sqrt((density**2).sum() * rate_hz / length)
     return _from_spectrum(rng, density, rate_hz, length, contacts)[:needed]
+
+
+def _brain(rng, spec: ArtefactSpec, rate_hz: float, samples: int) -> Array:
+    """Two sources (samples, 2): power falls with the square of frequency above 1 Hz, a fifth of it is alpha."""
+    length = _fast_length(samples)
+    frequency = np.fft.rfftfreq(length, 1 / rate_hz)
+    slow = np.where(frequency >= 0.3, 1 / (1 + frequency**2), 0)
+    alpha = np.exp(-0.5 * (frequency - 10.0) ** 2)
+    power = 0.8 * slow / max(slow.sum(), 1e-12) + 0.2 * alpha / max(alpha.sum(), 1e-12)
+    return _from_spectrum(rng, spec.brain_uv * np.sqrt(power * length / rate_hz), rate_hz, length, 2)[:samples]
 
 
 def _motion(rng, spec: ArtefactSpec, seconds: float, speed: Array) -> Array:

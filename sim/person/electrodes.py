@@ -260,10 +260,10 @@ _FRIDLUND = {
     "orbicularis oculi": (_M.ORBICULARIS_OCULI_ORBITAL, (42.0, 10.0)),
     "zygomaticus major": (_M.ZYGOMATICUS_MAJOR, (53.0, -23.0)),
 }
-_KURAMOTO = {
+_KURAMOTO: Mapping[str, Point | None] = {
     "E1": (-20, 66), "E2": (20, 66), "E3": (-32, 56), "E4": (32, 56), "E5": (-44, 13), "E6": (44, 13),
     "E7": (-25, -9), "E8": (25, -9), "E9": (-20, -67), "E10": (20, -67), "E13": (-63, 40), "E14": (63, 40),
-    "E15": (-58, 6), "E16": (58, 6), "E19": (0, 47), "E20": (0, -26), "E24": (0, 26),
+    "E15": (-58, 6), "E16": (58, 6), "E17": None, "E18": None, "E19": (0, 47), "E20": (0, -26), "E24": (0, 26),
 }  # fmt: skip
 _MASSETER_BELLY = (90.0, -50.0)  # on the chart; drawn from the front it lies on the outline
 _ELECTROMYOGRAM = "places on the canonical face after the electromyogram package (MIT licence), "
@@ -289,8 +289,8 @@ def _fridlund() -> Montage:
 
 
 def _kuramoto() -> Montage:
-    sites = {name: front(*place) for name, place in _KURAMOTO.items()}
-    sites |= {"E17": (-_MASSETER_BELLY[0], _MASSETER_BELLY[1]), "E18": _MASSETER_BELLY}
+    bellies = {"E17": (-_MASSETER_BELLY[0], _MASSETER_BELLY[1]), "E18": _MASSETER_BELLY}
+    sites = {name: front(*place) if place else bellies[name] for name, place in _KURAMOTO.items()}
     ears = {"right earlobe": (-132.0, -25.0), "left earlobe": (132.0, -25.0)}
     return Montage(
         name="kuramoto",
@@ -303,23 +303,32 @@ def _kuramoto() -> Montage:
     )
 
 
+# Words of the data's description, and the place on the canonical face of the action unit named beside them.
+_KOLODZIEJ: Mapping[str, tuple[Point | None, Muscle]] = {
+    "above eye": ((-32.0, 60.0), _M.FRONTALIS_LATERALIS),  # AU2
+    "below eye": ((-42.0, 10.0), _M.ORBICULARIS_OCULI_ORBITAL),  # AU6
+    "beside eye": ((-58.0, 27.0), _M.ORBICULARIS_OCULI_ORBITAL),  # lateral canthus; no unit has its site there
+    "forehead": ((-10.0, 65.0), _M.FRONTALIS_MEDIALIS),  # AU1
+    "beside mouth": ((-40.0, -35.0), _M.BUCCINATOR),  # AU14
+    "above mouth": ((-28.0, -12.0), _M.LLSAN),  # AU9
+    "cheek": ((-53.0, -23.0), _M.ZYGOMATICUS_MAJOR),  # AU12
+    "jaw": (None, _M.MASSETER),  # AU26, whose muscles relax
+}
+
+
 def _kolodziej8() -> Montage:
-    sites = {
-        "above eye": (-34.0, 52.0), "below eye": (-34.0, 3.0), "beside eye": (-64.0, 27.0), "forehead": (-20.0, 72.0),
-        "beside mouth": (-38.0, -46.0), "above mouth": (-14.0, -16.0), "cheek": (-52.0, -22.0), "jaw": (-84.0, -50.0),
-    }  # fmt: skip
-    targets = {
-        "cheek": (_M.ZYGOMATICUS_MAJOR, _R),
-        "jaw": (_M.MASSETER, _R),
-        "below eye": (_M.ORBICULARIS_OCULI_ORBITAL, _R),
-    }
+    belly = (-_MASSETER_BELLY[0], _MASSETER_BELLY[1])
+    sites = {name: front(*place) if place else belly for name, (place, _) in _KOLODZIEJ.items()}
+    targets = {name: (muscle, _R) for name, (_, muscle) in _KOLODZIEJ.items()}
     return Montage(
         name="kolodziej8",
         **_monopolar(sites, targets, {"earlobe": (-132.0, -25.0)}, radius_mm=4.0),
         rate_hz=4800.0,
         reference="the earlobe of the same side (assumed; the source names one reference and no place)",
         source="Kolodziej, Majkowski & Jurczak, Sensors 2024, 24, 4785, and its data's description: active g.LADYBIRD "
-        "electrodes, g.USBamp, one reference, 4,800 Hz, power of 0.1-1,000 Hz; sites given in words, put by anatomy",
+        "electrodes after FACS, g.USBamp, one reference, 4,800 Hz, power of 0.1-1,000 Hz. Sites are given in words; "
+        + _ELECTROMYOGRAM
+        + "by action unit. The side is unknown, right is chosen",
     )
 
 
