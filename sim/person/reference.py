@@ -21,7 +21,7 @@ from ..errors import InputError
 from ..skin import Sheet, dofs
 from ..skin_newton import BandedSolver, Blocks, Descent, descend
 from ..skin_strands import Contraction, Strands
-from .anatomy import ANATOMY, MUSCLES, Ring
+from .anatomy import MUSCLES
 from .drive import drive, jaw_powers, lid_powers
 from .elements import Elements, elements
 from .ports import jaw_columns, jaw_pivot, jaw_weight
@@ -34,6 +34,8 @@ _STAGES = (4, 8)
 random poses and expressions end as with 16, with 1 step 26."""
 _ON_THE_WAY_N = 1e-3
 """Tolerance of all steps but the last."""
+_FAR_M = 1.0
+"""Distance at which a pull has a constant direction, to a hundredth for a centimetre of motion."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,27 +235,25 @@ _UPPER, _LOWER = (np.array(row) for row in zip(*mesh.LIP_PAIRS, strict=True))
 def muscle_strands(parts: Elements) -> Strands:
     """Strands with exact geometry that at rest pull as the muscles among `parts` do.
 
-    A line is one strand from the mean of its insertion. A ring has a strand a vertex, towards a point that lies as far
-    off as the ring's centre in the direction of its pull at rest.
+    A line is one strand from the mean of its insertion to its origin. A ring has a strand a vertex, whose direction
+    stays: it stands for tension times curvature of a band that is much longer than its vertices are from the centre,
+    and pulls that converged on the centre itself would let them run past it.
     """
     rows, anchors, gains, owners = [], [], [], []
-    muscles = np.flatnonzero(~parts.seal)
-    for which in muscles:
-        vertices, share = parts.insertion[which], parts.share[which]
+    for which in np.flatnonzero(~parts.seal):
+        vertices = parts.insertion[which]
         if parts.straight[which]:
-            rows.append(sp.csr_array((share, (np.zeros_like(vertices), vertices)), shape=(1, len(parts.rest))))
-            anchors.append(parts.origin_m[which][None])
-            gains.append([1.0])
-            owners.append([which])
-            continue
-        pull = parts.pull[:, which].reshape(-1, 3)[vertices]
-        strength = np.linalg.norm(pull, axis=1)
-        reach = np.linalg.norm(_ring_centre(parts, int(which)) - parts.rest[vertices], axis=1)
-        anchors.append(parts.rest[vertices] + (reach / strength)[:, None] * pull)
-        ones = (np.ones(len(vertices)), (np.arange(len(vertices)), vertices))
-        rows.append(sp.csr_array(ones, shape=(len(vertices), len(parts.rest))))
-        gains.append(strength)
-        owners.append(np.full(len(vertices), which))
+            weights, start = parts.share[which][None], np.zeros_like(vertices)
+            anchor, gain = parts.origin_m[which][None], np.ones(1)
+        else:
+            pull = parts.pull[:, which].reshape(-1, 3)[vertices]
+            gain = np.linalg.norm(pull, axis=1)
+            weights, start = np.ones((1, len(vertices))), np.arange(len(vertices))
+            anchor = parts.rest[vertices] + _FAR_M * pull / gain[:, None]
+        rows.append(sp.csr_array((weights[0], (start, vertices)), shape=(len(gain), len(parts.rest))))
+        anchors.append(anchor)
+        gains.append(gain)
+        owners.append(np.full(len(gain), which))
     return Strands(
         rest=parts.rest,
         weights=sp.csr_array(sp.vstack(rows)),
@@ -261,16 +261,6 @@ def muscle_strands(parts: Elements) -> Strands:
         gain=np.concatenate(gains),
         element=np.concatenate(owners),
     )
-
-
-def _ring_centre(parts: Elements, which: int) -> Array:
-    """Centre (3,) m of a ring element."""
-    muscle = int(parts.muscle[which])
-    pull = ANATOMY[muscle // 2].pulls[which - int(np.flatnonzero(parts.muscle == muscle)[0])]
-    assert isinstance(pull, Ring)
-    left = muscle % 2 == 1  # as in `anatomy.MUSCLES`
-    own = mesh.mirror(parts.rest) if left else parts.rest
-    return pull.centre_m(own) * [-1.0 if left else 1.0, 1.0, 1.0]
 
 
 def _about_x(angle: Array) -> Array:
