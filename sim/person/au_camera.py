@@ -34,7 +34,7 @@ _AWAY = 0.12
 _REACH_M = 0.005
 """How far an edge lends its visibility to the skin beside it; *unknown*, 3-8 mm."""
 _DEPTH = 0.3
-CALLED = 0.25
+CALLED = 0.3
 """Intensity from which the camera calls a unit present; set so that it misses as many smiles as OpenFace did (recall
 0.35 at precision 0.9, distal-EMG paper Table 1), which is cautious."""
 _LOWERED_BROW = 0.45

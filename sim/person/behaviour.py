@@ -314,4 +314,5 @@ def _coloured(samples: int, coefficients: tuple[float, float, float], rng: np.ra
     gain, b, c = coefficients
     settle = 64
     white = rng.standard_normal(samples + settle, np.float32)
-    return lfilter(np.float32([gain]), np.float32([1, -b, -c]), white)[settle:]
+    poles = np.array([1, -b, -c], np.float32)
+    return np.asarray(lfilter(np.array([gain], np.float32), poles, white))[settle:]

@@ -103,7 +103,7 @@ class Coder:
                 letter[first:last, row] = letters(np.clip(course[first:last, row] * factor, 0, 1), -1.0)
         return Coding(present, letter)
 
-    def _events(self, course: Array, threshold: float, rate_hz: float, rng: np.random.Generator) -> Array:
+    def _events(self, course: Array, threshold: float, rate_hz: float, rng: np.random.Generator) -> NDArray[np.integer]:
         """(n, 2) samples between which the course is seen."""
         found = _runs(course > 0.5 * threshold)
         criterion = threshold * np.exp(self.wavering * rng.standard_normal(len(found)))
