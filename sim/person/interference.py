@@ -28,7 +28,7 @@ _TOGETHER = 8
 class Interference(eqx.Module):
     """Filters and amplitudes of the noise model of M muscles and C channels, K carriers each.
 
-    filters (F, 2 M K, 2 C): from carriers' real and imaginary parts to channels', µV. level (M, 129): amplitude at
+    filters (M K, C, F): response of every channel to every carrier, µV. level (M, 129): amplitude at
     drives (0 … 128)² / 128², one at a drive of a half. shift (): samples by which the filters are late.
     """
 
@@ -54,11 +54,10 @@ class Interference(eqx.Module):
         impulse = np.fft.irfft(gains.reshape(len(gains), -1, channels), taps, axis=0)
         block = 8 * taps
         response = np.fft.rfft(np.roll(impulse, taps // 2, axis=0), block, axis=0)
-        blended = np.concatenate([np.c_[response.real, response.imag], np.c_[-response.imag, response.real]], 1)
         energy = (units_uv**2).sum((0, 1, 2))
         delay = (energy * np.arange(length)).sum() / max(energy.sum(), 1e-20)
         return cls(
-            jnp.asarray(blended, jnp.float32),
+            jnp.asarray(response.transpose(1, 2, 0), jnp.complex64),
             jnp.asarray(_levels(units_uv, pool), jnp.float32),
             jnp.asarray(taps // 2 - round(float(delay)), jnp.int32),
             block=block,
@@ -74,7 +73,7 @@ class Interference(eqx.Module):
 @eqx.filter_jit
 def _generate(model: Interference, key: jax.Array, drive: jax.Array) -> jax.Array:
     steps, muscles = drive.shape
-    carriers, channels = model.filters.shape[1] // 2, model.filters.shape[2] // 2
+    carriers, channels, _ = model.filters.shape
     block, taps = model.block, model.block // 8
     fresh = block - taps
     span = _TOGETHER * fresh // SAMPLES_PER_STEP
@@ -86,23 +85,23 @@ def _generate(model: Interference, key: jax.Array, drive: jax.Array) -> jax.Arra
     level = model.level.reshape(-1)
     offset = index + (_LEVELS + 1) * jnp.arange(muscles)
     level = level[offset] + (place - index) * (level[offset + 1] - level[offset])
-    level = jnp.pad(level, ((0, count * span + 1 - steps), (0, 0)), mode="edge")
-    ramp = (jnp.arange(SAMPLES_PER_STEP) / SAMPLES_PER_STEP)[:, None]
+    level = jnp.pad(level, ((0, count * span + 1 - steps), (0, 0)), mode="edge").T
+    ramp = jnp.arange(SAMPLES_PER_STEP) / SAMPLES_PER_STEP
 
     def chunk(tail: jax.Array, number: jax.Array) -> tuple[jax.Array, jax.Array]:
-        now = lax.dynamic_slice(level, (number * span, 0), (span + 1, muscles))
-        amplitude = now[:-1, None] + ramp * (now[1:] - now[:-1])[:, None]  # (span, 8, M)
-        byte = jax.random.bits(jax.random.fold_in(noise_key, number), (_TOGETHER, fresh, muscles, CARRIERS), jnp.uint8)
-        white = (byte.astype(jnp.float32) - 127.5) / _BYTE_SD * amplitude.reshape(_TOGETHER, fresh, muscles, 1)
-        spectrum = jnp.fft.rfft(white.reshape(_TOGETHER, fresh, carriers), block, axis=1)
-        both = jnp.concatenate([spectrum.real, spectrum.imag], 2)
-        mixed = jnp.einsum("bfp,fpc->bfc", both, model.filters)
-        wave = jnp.fft.irfft(mixed[..., :channels] + 1j * mixed[..., channels:], block, axis=1)
-        over = jnp.concatenate([tail[None], wave[:, fresh:]])
-        wave = wave[:, :fresh].at[:, :taps].add(over[:-1])
-        return over[-1], wave.reshape(-1, channels)
+        now = lax.dynamic_slice(level, (0, number * span), (muscles, span + 1))
+        amplitude = now[:, :-1, None] + ramp * (now[:, 1:] - now[:, :-1])[..., None]  # (M, span, 8)
+        amplitude = amplitude.reshape(muscles, 1, _TOGETHER, fresh) / _BYTE_SD
+        words = jax.random.bits(jax.random.fold_in(noise_key, number), (muscles, CARRIERS, _TOGETHER, fresh // 4))
+        four = [((words >> shift) & 255).astype(jnp.float32) - 127.5 for shift in (0, 8, 16, 24)]
+        white = jnp.concatenate(four, -1) * amplitude
+        spectrum = jnp.fft.rfft(white.reshape(carriers, _TOGETHER, fresh), block)
+        wave = jnp.fft.irfft(jnp.einsum("pbf,pcf->bcf", spectrum, model.filters), block)
+        over = jnp.concatenate([tail[None], wave[..., fresh:]])
+        wave = wave[..., :fresh].at[..., :taps].add(over[:-1])
+        return over[-1], wave.transpose(0, 2, 1).reshape(-1, channels)
 
-    _, wave = lax.scan(chunk, jnp.zeros((taps, channels)), jnp.arange(count))
+    _, wave = lax.scan(chunk, jnp.zeros((channels, taps)), jnp.arange(count))
     return lax.dynamic_slice(wave.reshape(-1, channels), (model.shift, 0), (steps * SAMPLES_PER_STEP, channels))
 
 

@@ -28,7 +28,7 @@ Array = NDArray[np.floating]
 
 LEAST_RATE_HZ, MOST_RATE_HZ = 1000.0, 8192.0
 DURATION_S = 0.064
-LEAD = 4
+LEAD = 2
 """Samples before the first current: the delay of axon and endplate."""
 NODES, FIBRES = 56, 6
 _INSIDE_S_M = 1.01  # axoplasm, as in limb models
