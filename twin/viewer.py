@@ -2,6 +2,8 @@
 
     with Viewer.recording("out/recording.rrd") as viewer:
         viewer.moment(0.0, person_jpeg=…, person_m=…, robot_m=…)
+    with PersonViewer("out/person.rrd", plots={"emg_uv/frontalis": ["raw", "RMS"]}) as viewer:
+        viewer.faces(times_s, faces_m, colours)
 
 The live viewer is a process of its own that listens on this machine only.
 """
@@ -54,13 +56,7 @@ class Viewer:
     @classmethod
     def recording(cls, path: str | Path, recording_id: str | None = None) -> "Viewer":
         """Write to an .rrd file. Raises `InputError` if the file cannot be written."""
-        try:
-            Path(path).open("wb").close()
-        except OSError as error:
-            raise InputError(f"cannot write {path}: {error.strerror}; choose another folder") from error
-        stream = rr.RecordingStream("duchenne", recording_id=recording_id, send_properties=False)
-        stream.save(path, default_blueprint=_blueprint())
-        return cls(stream)
+        return cls(_file_stream(path, _blueprint(), recording_id))
 
     @classmethod
     def live(cls) -> "Viewer":
@@ -129,27 +125,110 @@ class Viewer:
         self._columns("error_mm", times_s, np.asarray(errors_mm))
 
     def _columns(self, entity: str, times_s: Sequence[float], values: np.ndarray) -> None:
-        count, width = values.shape
-        if count:
-            self._stream.send_columns(
-                entity,
-                indexes=[rr.TimeColumn(TIMELINE, duration=np.asarray(times_s, float))],
-                columns=rr.Scalars.columns(scalars=values.reshape(-1)).partition(np.full(count, width)),
-            )
+        _send_scalars(self._stream, entity, times_s, values)
+
+
+class PersonViewer:
+    """A recorded person in an .rrd file: a face in coloured skin, plots, events; a context manager.
+
+    plots: entities such as `emg_uv/frontalis` or `au`, each with the names of its curves; those that share the part
+    before the slash share a tab. Times are seconds on the recording's clock. Raises `InputError` if the file cannot be
+    written.
+    """
+
+    def __init__(self, path: str | Path, plots: Mapping[str, Sequence[str]], recording_id: str | None = None):
+        self._stream = _file_stream(path, _person_blueprint(tuple(plots)), recording_id)
+        self._stream.log("person/face", _still_mesh(TRIANGLES, None), static=True)
+        for entity, names in plots.items():
+            self._stream.log(entity, rr.SeriesLines(names=list(names)), static=True)
+
+    def __enter__(self) -> "PersonViewer":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write out what is still in memory."""
+        self._stream.flush(timeout_sec=_PATIENCE_S)
+        self._stream.disconnect()
+
+    def faces(self, times_s: Sequence[float] | np.ndarray, faces_m: np.ndarray, colours: np.ndarray) -> None:
+        """Faces over time: (T,) s, vertices (T, 468, 3) m, their colours (T, 468, 3) uint8."""
+        for time_s, face, colour in zip(times_s, faces_m, colours, strict=True):
+            self._stream.set_time(TIMELINE, duration=float(time_s))
+            self._stream.log("person/face", _moving_mesh(face, colour))
+
+    def scalars(self, entity: str, times_s: Sequence[float] | np.ndarray, values: np.ndarray) -> None:
+        """One plot: times (T,) s, a column of values (T, n) for each of its names."""
+        _send_scalars(self._stream, entity, times_s, np.asarray(values))
+
+    def event(self, time_s: float, text: str) -> None:
+        """One line in the list of events."""
+        self._stream.set_time(TIMELINE, duration=float(time_s))
+        self._stream.log("events", rr.TextLog(text))
 
 
 _GROUP_PLACES = {group: [SERVO_NAMES.index(n) for n in names] for group, names in SERVO_GROUPS.items()}
 
 
+def _file_stream(path: str | Path, blueprint: rrb.Blueprint, recording_id: str | None) -> rr.RecordingStream:
+    try:
+        Path(path).open("wb").close()
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}; choose another folder") from error
+    stream = rr.RecordingStream("duchenne", recording_id=recording_id, send_properties=False)
+    stream.save(path, default_blueprint=blueprint)
+    return stream
+
+
+def _send_scalars(
+    stream: rr.RecordingStream, entity: str, times_s: Sequence[float] | np.ndarray, values: np.ndarray
+) -> None:
+    count, width = values.shape
+    if count:
+        stream.send_columns(
+            entity,
+            indexes=[rr.TimeColumn(TIMELINE, duration=np.asarray(times_s, float))],
+            columns=rr.Scalars.columns(scalars=values.reshape(-1)).partition(np.full(count, width)),
+        )
+
+
 # A static component hides every later value of the same component: only what never changes may be static.
-def _still_mesh(triangles: np.ndarray, colour: tuple[int, int, int]) -> rr.Mesh3D:
+def _still_mesh(triangles: np.ndarray, colour: tuple[int, int, int] | None) -> rr.Mesh3D:
     return rr.Mesh3D.from_fields(triangle_indices=triangles.astype(np.uint32), albedo_factor=colour)
 
 
-def _moving_mesh(vertices_m: np.ndarray) -> rr.Mesh3D:
+def _moving_mesh(vertices_m: np.ndarray, colours: np.ndarray | None = None) -> rr.Mesh3D:
     vertices = np.asarray(vertices_m, float)
     return rr.Mesh3D.from_fields(
-        vertex_positions=vertices.astype(np.float32), vertex_normals=vertex_normals(vertices).astype(np.float32)
+        vertex_positions=vertices.astype(np.float32),
+        vertex_normals=vertex_normals(vertices).astype(np.float32),
+        vertex_colors=colours,
+    )
+
+
+def _person_blueprint(entities: Sequence[str]) -> rrb.Blueprint:
+    # The face stands with +y up and looks along +z, so the eye stands in front of it.
+    eye = rrb.EyeControls3D(position=(0.06, 0.03, 0.34), look_target=(0, 0, 0.02), eye_up=(0, 1, 0))
+    groups: dict[str, list[str]] = {}
+    for entity in entities:
+        groups.setdefault(entity.split("/")[0], []).append(entity)
+    tabs = []
+    for group, members in groups.items():
+        views = [rrb.TimeSeriesView(origin=e, name=e.split("/")[-1].replace("_", " ")) for e in members]
+        tabs.append(rrb.Vertical(*views, name=group.replace("_", " ")))
+    return rrb.Blueprint(
+        rrb.Horizontal(
+            rrb.Vertical(
+                rrb.Spatial3DView(origin="person/face", name="skin", eye_controls=eye),
+                rrb.TextLogView(origin="events", name="events"),
+                row_shares=[3, 1],
+            ),
+            rrb.Tabs(*tabs) if tabs else rrb.TextLogView(origin="events", name="events"),
+            column_shares=[2, 3],
+        ),
+        collapse_panels=True,
     )
 
 
