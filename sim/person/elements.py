@@ -7,7 +7,8 @@ the muscles come the lip seals, passive springs that hold the closed lips togeth
 Plain NumPy in double precision, shared by the fast map (`mechanics`) and the nonlinear reference (`reference`).
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -82,6 +83,19 @@ class Elements:
     def tone_n(self) -> Array:
         """k₀ l₀ (E,): force at rest, which the neutral face has in it already."""
         return self.k0 * self.l0
+
+    def subset(self, indices: Sequence[int]) -> "Elements":
+        """Only the elements at `indices`, in that order: a face with a few muscles."""
+        kept = list(indices)
+        per_element = (
+            "muscle", "k0", "k1", "l0", "l1", "ride", "straight", "direction", "length_m", "origin_m", "on_jaw",
+        )  # fmt: skip
+        return replace(
+            self,
+            pull=self.pull[:, kept],
+            **{name: getattr(self, name)[kept] for name in per_element},
+            **{name: tuple(getattr(self, name)[i] for i in kept) for name in ("names", "insertion", "share")},
+        )
 
     def _drive(self, activation: Array, seal: float) -> Array:
         return np.where(self.seal, seal, np.asarray(activation, float)[np.maximum(self.muscle, 0)])

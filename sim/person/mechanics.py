@@ -77,7 +77,8 @@ class Face(eqx.Module):
         ports = jnp.concatenate([jaw_powers(driven.jaw), lid_powers(driven.lids)], axis=-1)
         level = jnp.concatenate([activation, driven.seal[..., None]], axis=-1) @ self.driver
         stiffness = self.k0 + self.k1 * level
-        pull = stiffness * (self.l0 + self.l1 * level - ports @ self.port_shortening) - self.k0 * self.l0
+        beyond_tone = level * (self.k0 * self.l1 + self.k1 * (self.l0 + self.l1 * level))  # k l − k₀ l₀
+        pull = beyond_tone - stiffness * (ports @ self.port_shortening)
         force = _balance(self.compliance, stiffness, pull)
         return jnp.concatenate([driven.jaw[..., None], driven.lids, force], axis=-1)
 
@@ -93,8 +94,8 @@ class Face(eqx.Module):
         """Push lid vertices that came nearer to an eye's centre than they may straight out."""
         offsets = [plane - centre for plane, centre in zip(planes, self.eye_centre, strict=True)]
         square = jnp.maximum(sum(offset * offset for offset in offsets), 1e-10)
-        growth = jnp.where(square < self.eye_radius**2, self.eye_radius * jax.lax.rsqrt(square), 1.0)
-        return [centre + growth * offset for centre, offset in zip(self.eye_centre, offsets, strict=True)]
+        growth = jnp.where(square < self.eye_radius**2, self.eye_radius * jax.lax.rsqrt(square) - 1, 0.0)
+        return [plane + growth * offset for plane, offset in zip(planes, offsets, strict=True)]
 
 
 def build_face(
@@ -185,16 +186,18 @@ def _balance(compliance: jax.Array, stiffness: jax.Array, pull: jax.Array) -> ja
 
     def solve(_: Any, target: jax.Array) -> jax.Array:
         tiny = jnp.finfo(target.dtype).tiny
-        x, residual = jnp.zeros_like(target), target
-        direction = diagonal * residual
-        norm = (residual * direction).sum(-1, keepdims=True)
-        for _ in range(_ITERATIONS):
+
+        def improve(_: Any, state: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+            x, residual, direction, norm = state
             image = apply(direction)
             step = norm / ((direction * image).sum(-1, keepdims=True) + tiny)
             x, residual = x + step * direction, residual - step * image
             scaled = diagonal * residual
             norm, last = (residual * scaled).sum(-1, keepdims=True), norm
-            direction = scaled + norm / (last + tiny) * direction
-        return x
+            return x, residual, scaled + norm / (last + tiny) * direction, norm
+
+        scaled = diagonal * target
+        start = jnp.zeros_like(target), target, scaled, (target * scaled).sum(-1, keepdims=True)
+        return jax.lax.fori_loop(0, _ITERATIONS, improve, start)[0]
 
     return root * jax.lax.custom_linear_solve(apply, pull / root, solve, symmetric=True)
