@@ -15,6 +15,7 @@ from scipy.signal import lfilter
 
 from ..errors import InputError
 from ..facs import LETTERS
+from .anatomy import MUSCLES
 from .habits import KINDS, Habits, timing
 from .repertoire import (
     CHEEK_FIRST,
@@ -159,7 +160,7 @@ class _Stage:
         self.time_s = np.arange(samples) / rate_hz
         self.rate_hz = rate_hz
         self.au = np.zeros((samples, len(UNITS), 2))
-        self.extra = np.zeros((samples, 48))
+        self.extra = np.zeros((samples, len(MUSCLES)))
         self.tension = np.zeros(samples)
         self.expression = np.zeros(samples, np.int16)
         self.phase = np.zeros(samples, np.int8)
@@ -266,7 +267,7 @@ def _smile(kind: str, habits: Habits, rng: np.random.Generator) -> Array:
     targets[_CORNER] = 1.0
     if rng.random() < DUCHENNE[kind] or not habits.jitter:
         targets[_CHEEK] = 0.8
-    if rng.random() < LIPS_PART_IN_SMILE:
+    if rng.random() < LIPS_PART_IN_SMILE and habits.jitter:
         targets[_PARTED] = 0.7
     return targets
 

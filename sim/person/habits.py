@@ -52,7 +52,7 @@ class Timing:
 TIMINGS = MappingProxyType(
     {
         "posed": Timing(
-            rise_s=0.4,
+            rise_s=0.35,
             hold_s=1.5,
             fall_s=0.6,
             spread=0.25,
@@ -62,7 +62,7 @@ TIMINGS = MappingProxyType(
             unsteady=0.04,
         ),
         "spontaneous": Timing(
-            rise_s=0.6,
+            rise_s=0.65,
             hold_s=2.0,
             fall_s=1.0,
             spread=0.3,

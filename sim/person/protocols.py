@@ -23,7 +23,7 @@ SMILES_PER_MIN = 4.0
 SMILE_HOLD_S = {"spontaneous": 3.0, "posed": 3.0}
 """Rate and hold of smiles in a free stretch: with rise and fall they last 4-5 s and fill a quarter of the time,
 as Table 1 of the distal-EMG paper implies (accuracy, precision and recall of the camera: AU6 25 %, AU12 25 %)."""
-SMILE_INTENSITY = {"spontaneous": 0.45, "posed": 0.6}
+SMILE_INTENSITY = {"spontaneous": 0.5, "posed": 0.65}
 """Medians, log-normal SD 0.3; *unknown* (0.3-0.8), posed ones being larger (Schmidt et al. 2006)."""
 
 
