@@ -302,12 +302,13 @@ def _motion(rng, spec: ArtefactSpec, seconds: float, speed: Array) -> Array:
     rate_hz = 8 * spec.motion_cut_hz
     length = _fast_length(int(np.ceil(seconds * rate_hz)))
     contacts = speed.shape[1]
-    fall = 1 / np.sqrt(1 + (np.fft.rfftfreq(length, 1 / rate_hz) / spec.motion_cut_hz) ** 8)
+    frequency = np.fft.rfftfreq(length, 1 / rate_hz)
+    fall = 1 / np.sqrt(1 + (frequency / spec.motion_cut_hz) ** 8)
     loose = _from_spectrum(rng, fall / np.sqrt((fall**2).sum() * rate_hz / length), rate_hz, length, contacts)
     polarity = np.where(rng.random(contacts) < 0.5, -1, 1)
     driven = _resampled(speed, length) * ((polarity + loose) / np.sqrt(2))
-    spectrum = np.fft.rfft(driven, axis=0) * fall[:, None]
-    spectrum[0] = 0  # a steady potential is no artefact of motion
+    settles = frequency**2 / (frequency**2 + 0.25**2)  # a steady potential is no artefact of motion
+    spectrum = np.fft.rfft(driven, axis=0) * (fall * settles)[:, None]
     return spec.motion_uv_per_mm_s * np.fft.irfft(spectrum, length, axis=0)
 
 

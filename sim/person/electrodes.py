@@ -28,6 +28,8 @@ Point = tuple[float, float]
 FREE_TOLERANCE_MM = 15.0
 """How far a point may be from the mean head's skin and still be meant to lie on it."""
 
+_FAR_M = 1.0
+
 _M, _R, _L = Muscle, Side.RIGHT, Side.LEFT
 _MASTOID = (150.0, -8.0)
 
@@ -109,7 +111,7 @@ def _placed(name: str, place: int | Sequence[float] | ArrayLike) -> Point:
     if point.shape not in ((2,), (3,)) or not np.isfinite(point).all():
         raise InputError(f"contact {name!r}: need a vertex, (s, y) in mm or (x, y, z) in metres, finite; got {place!r}")
     if point.shape == (3,):
-        on_chart = chart.unroll(point)
+        on_chart = chart.unroll(point.clip(-_FAR_M, _FAR_M))
         off_mm = 1e3 * float(np.linalg.norm(chart.surface(on_chart) - point))
         if off_mm > FREE_TOLERANCE_MM:
             raise InputError(
