@@ -1,4 +1,4 @@
-"""The command line: `duchenne mirror | train | bench | doctor`.
+"""The command line: `duchenne mirror | synth | show | study | train | bench | doctor`.
 
 Heavy modules are imported inside the commands, so that `--help` answers at once.
 """
@@ -16,15 +16,22 @@ from .console import complain, log_to_console
 
 app = typer.Typer(
     name="duchenne",
-    help="Watch a real face and move a simulated soft robot face.",
-    epilog="Start with [bold]duchenne doctor[/], then [bold]duchenne mirror portrait --out out/demo[/].",
+    help="Simulate faces: people of muscle, skin and electricity, and a soft robot face that mirrors real ones.",
+    epilog="Start with [bold]duchenne doctor[/], then [bold]duchenne mirror portrait --out out/demo[/] or "
+    "[bold]duchenne synth --people 1 --out out/people[/].",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-train_app = typer.Typer(no_args_is_help=True, help="Let the robot learn about itself.", rich_markup_mode="rich")
+train_app = typer.Typer(
+    no_args_is_help=True, help="Let the robot learn about itself; fit what is shipped anew.", rich_markup_mode="rich"
+)
 bench_app = typer.Typer(no_args_is_help=True, help="Measure speed and fidelity.", rich_markup_mode="rich")
+study_app = typer.Typer(
+    no_args_is_help=True, help="Set the simulation beside what was published and measured.", rich_markup_mode="rich"
+)
+app.add_typer(study_app, name="study")
 app.add_typer(train_app, name="train")
 app.add_typer(bench_app, name="bench")
 
@@ -121,6 +128,118 @@ def mirror(
 
 
 @app.command()
+def synth(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the recordings; made if missing.")] = Path(
+        "out/people"
+    ),
+    people: Annotated[int, typer.Option(min=1, help="How many people the folder shall hold.")] = 3,
+    montage: Annotated[
+        str,
+        typer.Option(help="Electrodes: proximal7, epidermal10, distal4, fridlund, kuramoto …, or your own .json file."),
+    ] = "proximal7",
+    protocol: Annotated[
+        str,
+        typer.Option(
+            help="What they do: expressions, single-aus, mvc, six-expressions, smiles, intensities, rest, speech, "
+            "chewing."
+        ),
+    ] = "expressions",
+    tier: Annotated[
+        str,
+        typer.Option(
+            help="[bold]motor-units[/] with every spike known, or [bold]interference[/], several times faster."
+        ),
+    ] = "motor-units",
+    rate: Annotated[float | None, typer.Option(help="EMG samples a second; by default the montage's own.")] = None,
+    camera_hz: Annotated[float, typer.Option(help="Frames a second of landmarks and camera.")] = 30.0,
+    quality: Annotated[
+        str, typer.Option(help="Electrodes and amplifier: clean, wired active, wireless bipolar …")
+    ] = "wired active",
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="healthy, palsy, synkinesis, aged or fatigued; given several times, people take turns.",
+            show_default="healthy",
+        ),
+    ] = None,
+    seconds: Annotated[float | None, typer.Option(help="Only the first seconds of the protocol.")] = None,
+    file_format: Annotated[
+        str, typer.Option("--format", help="[bold]npz[/], [bold]zarr[/], or [bold]bids[/]: a data set that MNE reads.")
+    ] = "npz",
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same people.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Record simulated people: facial EMG, moving skin, action units, labels, truth.
+
+    Each person has a face, muscles and habits of her own and gets one file,
+    person-000.npz and so on; people.json lists them. A run that was interrupted
+    goes on where it stopped, and one with more people adds them.
+
+    \b
+    duchenne synth --people 3                      seven expressions, seven channels
+    duchenne synth --montage distal4 --protocol smiles -o out/smiles
+    duchenne synth --variant healthy --variant palsy --people 20
+    duchenne synth --tier interference --people 200 --seconds 20
+    duchenne synth --format bids --out out/dataset  EMG-BIDS, truth in sourcedata/
+    duchenne show out/people/person-000.npz        look at one
+    """
+    from .synth import FORMATS, HEALTHY, TIERS, Wanted, one_of, run
+
+    wanted = Wanted(
+        montage=montage,
+        protocol=protocol,
+        tier=one_of("--tier", tier, TIERS),
+        rate_hz=rate,
+        camera_hz=camera_hz,
+        quality=quality,
+        variants=tuple(variant or (HEALTHY,)),
+        seconds=seconds,
+        seed=seed,
+        format=one_of("--format", file_format, FORMATS),
+    )
+    sys.exit(run(out, wanted, people=people, as_json=as_json))
+
+
+@app.command()
+def show(
+    file: Annotated[Path, typer.Argument(help="A .npz, .zarr, .bdf or .edf recording, or a folder with one.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the picture and the .rrd file.")] = Path(
+        "out/show"
+    ),
+    seconds: Annotated[
+        str | None, typer.Option(metavar="FROM:TO", help="Only this stretch, as 10:25, 10: or :25.")
+    ] = None,
+    colour: Annotated[
+        str | None,
+        typer.Option(
+            "--colour", "--color",
+            help="Skin in the .rrd file by muscle [bold]activity[/] or by [bold]strain[/]; activity if it is known.",
+        ),
+    ] = None,
+    render: Annotated[
+        bool, typer.Option("--render/--no-render", help="Render the faces; otherwise they are line drawings.")
+    ] = True,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Draw a recording: faces, expressions, raw and envelope EMG, action units.
+
+    Writes NAME.png, and NAME.rrd with the moving skin for the rerun viewer.
+    What a recording lacks is left out.
+
+    \b
+    duchenne show out/people/person-000.npz        all of it, into out/show
+    duchenne show out/people/person-000.npz --seconds 10:20
+    duchenne show out/dataset/sub-001 --out out/look     EMG-BIDS, yours or ours
+    rerun out/show/person-000.rrd                  turn it, play it
+    """
+    from .show import COLOURS, Colour, run
+    from .synth import one_of
+
+    chosen: Colour | None = None if colour is None else one_of("--colour", colour, COLOURS)
+    sys.exit(run(file, out, seconds=seconds, colour=chosen, render=render, as_json=as_json))
+
+
+@app.command()
 def doctor(
     mend: Annotated[bool, typer.Option("--mend", help="Fetch the face model if it is missing.")] = False,
     as_json: Json = False,
@@ -178,6 +297,52 @@ def train_robot(
     sys.exit(run_robot(out, seed=seed, poses=poses, as_json=as_json))
 
 
+@train_app.command("person")
+def train_person(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for person_skin.npz.")] = Path("out/person"),
+    seed: Annotated[int, typer.Option(help="Seed of the poses.")] = 0,
+    poses: Annotated[int, typer.Option(min=40, help="Poses to solve with the nonlinear skin.")] = 1500,
+    as_json: Json = False,
+) -> None:
+    """Fit the person's fast skin map to the nonlinear reference anew, as after a change of muscles or tissue.
+
+    Some minutes; the shipped one lies in sim/person/data.
+    """
+    from .fit_person import run
+
+    sys.exit(run(out, seed=seed, poses=poses, as_json=as_json))
+
+
+@study_app.command("physiology")
+def study_physiology(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table.")] = Path("out/physiology"),
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with real recordings to compare with; by default ../shared/data.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated people.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Check muscles, skin, motor units and electrodes against the literature.
+
+    Prints a table of check, expected, got and source: equations, published
+    ranges and, where there are any, real recordings. A check that does not hold
+    is listed, not dropped.
+
+    \b
+    duchenne study physiology
+    duchenne study physiology --json > checks.json      for a program
+    """
+    from .physiology import run
+
+    sys.exit(run(out, data=data or find_real_data(), seed=seed, as_json=as_json))
+
+
+def find_real_data() -> Path | None:
+    """The folder of real recordings where a `shared/data` folder stands beside the working directory, or None."""
+    path = Path("../shared/data")
+    return path if path.is_dir() else None
+
+
 @bench_app.command("robot")
 def bench_robot(as_json: Json = False) -> None:
     """Speed of the simulated robot, alone and in a batch."""
@@ -200,6 +365,22 @@ def bench_camera(as_json: Json = False) -> None:
     from .bench import run
 
     sys.exit(run("camera", as_json=as_json))
+
+
+@bench_app.command("emg")
+def bench_emg(as_json: Json = False) -> None:
+    """Speed and memory of simulated EMG: motor units, interference, templates, a population."""
+    from .bench import run
+
+    sys.exit(run("emg", as_json=as_json))
+
+
+@bench_app.command("person")
+def bench_person(as_json: Json = False) -> None:
+    """Speed of a person's moving skin, and its fast map against the nonlinear reference."""
+    from .bench import run
+
+    sys.exit(run("person", as_json=as_json))
 
 
 if __name__ == "__main__":

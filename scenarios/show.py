@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from . import console
 from . import show_signals as signals
 
 Colour = Literal["activity", "strain"]
+COLOURS: tuple[Colour, ...] = get_args(Colour)
 _FACES_HZ = 15.0
 _MOST_FACES = 3000
 _MOST_SAMPLES = 400_000

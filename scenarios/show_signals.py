@@ -21,6 +21,8 @@ LEAST_SEEN = 0.1
 SPAN_KINDS = ("expression", "act", "cue", "instruction", "event")
 """Kinds of events that shade the picture: the first of them that a recording has with durations."""
 
+_LIDS = ((159, 386), (145, 374))  # middle of the upper and the lower lids
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -125,11 +127,13 @@ def stretches(shown: Sequence[Event], span_s: tuple[float, float], most: int) ->
 
 
 def moments(times_s: np.ndarray, faces: np.ndarray, parts: Sequence[tuple[float, float]]) -> list[int | None]:
-    """For each stretch of time the frame whose face differs most from the median one, or None."""
+    """For each stretch of time the frame whose face differs most from the median one, but not in a blink; or None."""
     life = np.linalg.norm(faces - np.median(faces, axis=0), axis=2).mean(1)
+    opening = np.linalg.norm(faces[:, _LIDS[0]] - faces[:, _LIDS[1]], axis=2).mean(1)
     chosen: list[int | None] = []
     for low, high in parts:
         inside = np.flatnonzero((times_s >= low) & (times_s < high))
+        inside = inside[opening[inside] >= np.median(opening[inside])] if len(inside) else inside
         chosen.append(int(inside[life[inside].argmax()]) if len(inside) else None)
     return chosen
 
