@@ -17,6 +17,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from ..errors import InputError
 
@@ -57,7 +58,7 @@ class Dynamics:
                 raise InputError(f"Dynamics.{entry.name} must lie in {low:g} … {high:g}, got {value}")
 
 
-def activate(excitation: jax.Array, rate_hz: float, dynamics: Dynamics | None = None) -> jax.Array:
+def activate(excitation: ArrayLike, rate_hz: float, dynamics: Dynamics | None = None) -> jax.Array:
     """Activations (…, T, 48) of excitations (…, T, 48), both 0…1, at `rate_hz`.
 
     da/dt = (e − a) / τ, τ = τ_on (½ + 3/2 a) while rising, τ_off / (½ + 3/2 a) while falling. The first sample is
@@ -66,7 +67,7 @@ def activate(excitation: jax.Array, rate_hz: float, dynamics: Dynamics | None = 
     return _activate(jnp.asarray(excitation), _checked_rate(rate_hz), dynamics or Dynamics())
 
 
-def relax(coordinates: jax.Array, rate_hz: float, dynamics: Dynamics | None = None) -> jax.Array:
+def relax(coordinates: ArrayLike, rate_hz: float, dynamics: Dynamics | None = None) -> jax.Array:
     """Coordinates (…, T, Q) that the face shows when equilibrium would be `coordinates` (…, T, Q).
 
     Force builds up by twitches, skin creeps after it; jaw and lids have their own filter and no creep. Linear, with

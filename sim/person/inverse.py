@@ -4,7 +4,8 @@
 
 Bounded, damped Gauss-Newton on the equilibrium (no lags), all frames at once. Not every muscle can be told from its
 neighbours: risorius and buccinator pull one corner nearly alike (correlation 0.95), closers of a closed jaw show
-nothing at all, and deep or weak muscles drown in a camera's noise. The ridge gives those the least activation.
+nothing at all, a jaw has one angle for two digastrics, and deep or weak muscles drown in a camera's noise. The ridge
+gives those the least activation. Platysma, whose skin lies at the mesh's edge, now and then ends in a wrong minimum.
 """
 
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from numpy.typing import ArrayLike
 
 from .. import mesh
 from ..errors import InputError
+from ..facs import Muscle
 from .anatomy import MUSCLES
 from .mechanics import Face, checked_activation
 
@@ -25,7 +27,7 @@ _STEPS = 16
 _AT_ONCE = 32
 """Frames solved together; each holds its Jacobian, a quarter of a megabyte."""
 _START = 0.15
-"""First guess where none is given; at 0 and 1 the slope is least telling."""
+"""First guess where none is given, 0 for the jaw's closers, which could be traded for its openers."""
 
 
 class Inferred(NamedTuple):
@@ -69,7 +71,8 @@ def infer(
     if not (np.isfinite(ridge_mm2) and ridge_mm2 > 0):
         raise InputError(f"ridge_mm2 must be positive, got {ridge_mm2}")
     lead, dtype = seen.shape[:-2], face.compliance.dtype
-    first = np.full(len(MUSCLES), _START) if start is None else checked_activation(start)
+    closers = [name in (Muscle.MASSETER, Muscle.TEMPORALIS) for name, _ in MUSCLES]
+    first = np.where(closers, 0.0, _START) if start is None else checked_activation(start)
     first = np.broadcast_to(first, (*lead, len(MUSCLES))).reshape(-1, len(MUSCLES))
     flat = jnp.asarray(seen.reshape(-1, *seen.shape[-2:]), dtype)
     activation, residual = _solve(

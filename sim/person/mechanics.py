@@ -16,7 +16,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from jax.typing import ArrayLike
+from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
 from .. import mesh
@@ -66,16 +67,16 @@ class Face(eqx.Module):
     """(49, E) of ones and zeros: which activation, or the lips' seal, drives each element."""
     names: tuple[str, ...] = eqx.field(static=True)
 
-    def vertices(self, activation: jax.Array) -> jax.Array:
+    def vertices(self, activation: ArrayLike) -> jax.Array:
         """Vertices (…, 468, 3) m in equilibrium with constant activations (…, 48) in 0…1."""
         return self.vertices_of(self.coordinates(activation))
 
-    def coordinates(self, activation: jax.Array) -> jax.Array:
+    def coordinates(self, activation: ArrayLike) -> jax.Array:
         """Generalised coordinates (…, Q) in equilibrium with activations (…, 48); zero at rest."""
-        activation = jnp.asarray(activation, self.compliance.dtype)
-        driven = drive(activation)
+        levels = jnp.asarray(activation, self.compliance.dtype)
+        driven = drive(levels)
         ports = jnp.concatenate([jaw_powers(driven.jaw), lid_powers(driven.lids)], axis=-1)
-        level = jnp.concatenate([activation, driven.seal[..., None]], axis=-1) @ self.driver
+        level = jnp.concatenate([levels, driven.seal[..., None]], axis=-1) @ self.driver
         stiffness = self.k0 + self.k1 * level
         beyond_tone = level * (self.k0 * self.l1 + self.k1 * (self.l0 + self.l1 * level))  # k l − k₀ l₀
         pull = beyond_tone - stiffness * (ports @ self.port_shortening)
