@@ -2,21 +2,17 @@
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.linalg import solve_banded
 
 from ..learning.signals import median_frequency_hz, rms_uv
 from ..sim.facs import Muscle, Side
-from ..sim.person.anatomy import ANATOMY, MUSCLES, muscle_index
-from ..sim.person.conductor import Conductor
-from ..sim.person.contacts import Channel, Contact, Montage
+from ..sim.person import emg_checks
+from ..sim.person.anatomy import MUSCLES, muscle_index
 from ..sim.person.electrodes import montage
 from ..sim.person.emg import EmgModel, build_emg
-from ..sim.person.traits import Traits
 from .checks import Check
 
 ZYGOMATICUS = muscle_index(Muscle.ZYGOMATICUS_MAJOR, Side.LEFT)
@@ -32,87 +28,28 @@ def checks() -> Iterator[Check]:
 
 
 def _conductor() -> Iterator[Check]:
-    """The closed form against the half space's formula and against a numerical solution of the layers."""
-    half = Conductor(muscle_mm=np.inf, skin_mm=0.0)
-    depth, spacing, points = 3.0, 0.5, 512
-    plane = half.plane(depth, 0.0, points=points, spacing_mm=spacing)[:61, :61]
-    across, along = np.meshgrid(*[spacing * np.arange(61)] * 2, indexing="ij")
-    ratio = half.muscle_along_s_m / half.muscle_across_s_m
-    wanted = 1 / (2 * np.pi * half.muscle_across_s_m * np.sqrt(ratio * (across**2 + depth**2) + along**2))
-    difference = plane - wanted
-    error = np.abs(difference - difference.mean()).max() / np.ptp(wanted)
     yield Check(
-        topic="conductor", what="half space, error over the potential's range", got=100 * error, high=0.5, unit="%",
-        source="point current in an anisotropic half space",
+        topic="conductor", what="half space, error over its peak", got=100 * emg_checks.half_space_error(), high=0.5,
+        unit="%", source="point current in an anisotropic half space",
     )  # fmt: skip
-    worst = 0.0
-    for k in (0.02, 0.1, 0.3, 0.6):
-        for angle in (0.0, 0.7, 1.4):
-            kx, kz = k * np.sin(angle), k * np.cos(angle)
-            closed = Conductor().transfer(kx, kz, 4.0, 3.0)
-            worst = max(worst, abs(float(_layers(Conductor(), kx, kz, 4.0, 3.0) / closed) - 1))
     yield Check(
-        topic="conductor", what="reciprocity: current at the skin, potential at the fibre", got=100 * worst, high=1.0,
-        unit="%", source="finite differences through all layers",
+        topic="conductor", what="reciprocity: current at the skin, potential at the fibre",
+        got=100 * emg_checks.reciprocity_error(), high=1.0, unit="%", source="finite volumes through all layers",
     )  # fmt: skip
-
-
-def _layers(tissue: Conductor, kx: float, kz: float, depth_mm: float, fat_mm: float) -> float:
-    """Potential at a depth in the muscle for a unit current put in at the skin, by finite differences.
-
-    Solves d/dy(σ dφ/dy) = (σ_x kx² + σ_z kz²) φ through skin, fat, muscle and bone; behind bone φ decays.
-    """
-    step = 0.02
-    layers = (
-        (tissue.skin_mm, tissue.skin_s_m, tissue.skin_s_m),
-        (fat_mm, tissue.fat_s_m, tissue.fat_s_m),
-        (tissue.muscle_mm, tissue.muscle_across_s_m, tissue.muscle_along_s_m),
-        (tissue.bone_mm, tissue.bone_s_m, tissue.bone_s_m),
-    )
-    across = np.concatenate([np.full(round(thick / step), sigma) for thick, sigma, _ in layers])
-    loss = np.concatenate([np.full(round(t / step), s * kx**2 + along * kz**2) for t, s, along in layers])
-    nodes = np.zeros((3, len(across) + 1))
-    nodes[1, :-1] += across / step + loss * step / 2
-    nodes[1, 1:] += across / step + loss * step / 2
-    nodes[0, 1:] = nodes[2, :-1] = -across / step
-    nodes[1, -1] += tissue.behind_bone_s_m * np.hypot(kx, kz)
-    current = np.zeros(len(nodes[0]))
-    current[0] = 1.0
-    return float(solve_banded((1, 1), nodes, current)[round((tissue.skin_mm + fat_mm + depth_mm) / step)])
 
 
 def _crosstalk() -> Iterator[Check]:
     """One muscle alone, seen by pairs that stand farther and farther beside it."""
-    distances = np.arange(0, 50, 10)
-    seen = {fat: _beside(distances, fat) for fat in (0.4, 1.0, 2.0)}
-    slowest = float((seen[1.0][1:] / seen[1.0][:-1]).max())
+    seen = {fat: emg_checks.crosstalk(fat=fat).rms_uv for fat in (0.4, 1.0, 2.0)}
     yield Check(
-        topic="crosstalk", what="largest ratio of RMS 10 mm farther to the side", got=slowest, high=1.0,
-        source="falls with distance",
+        topic="crosstalk", what="largest ratio of RMS 10 mm farther to the side",
+        got=float((seen[1.0][1:] / seen[1.0][:-1]).max()), high=1.0, source="falls with distance",
     )  # fmt: skip
     share = [seen[fat][2] / seen[fat][0] for fat in (0.4, 1.0, 2.0)]
     yield Check(
         topic="crosstalk", what="least growth of RMS at 20 mm over on-muscle RMS, fat 0.4 to 1 to 2",
         got=float(np.diff(np.log(share)).min()), low=0.0, source="rises with fat",
     )  # fmt: skip
-
-
-def _beside(distances: np.ndarray, fat: float) -> np.ndarray:
-    """RMS (n,) µV of the zygomaticus at pairs moved across its fibres by distances (n,) mm."""
-    course = next(entry for entry in ANATOMY if entry.muscle is Muscle.ZYGOMATICUS_MAJOR).fibres.course_mm(0, Side.LEFT)
-    along = (course[-1] - course[0]) / np.linalg.norm(course[-1] - course[0])
-    across = np.array([-along[1], along[0]]) * np.sign(along[0])  # down, towards the jaw
-    middle = course[0] + 0.65 * (course[-1] - course[0])
-    contacts, channels = [], []
-    for number, distance in enumerate(distances):
-        for end, sign in (("a", -1), ("b", 1)):
-            contacts.append(Contact(f"{number}{end}", *(middle - distance * across + sign * 6 * along)))
-        channels.append(Channel(f"{number}", (f"{number}a",), (f"{number}b",)))
-    pairs = Montage(
-        name="beside", contacts=tuple(contacts), channels=tuple(channels), reference="pairs of 12 mm", source=""
-    )
-    model = build_emg(pairs, rate_hz=1000, traits=Traits(fat=fat), muscles=(ZYGOMATICUS,))
-    return np.asarray(model.rms_uv(_only(ZYGOMATICUS, 0.5)))
 
 
 @cache
@@ -196,24 +133,8 @@ def _firing(model: EmgModel) -> Iterator[Check]:
 
 
 def _gradient() -> Iterator[Check]:
-    """Derivative of expected amplitude in electrode places, automatic against central differences."""
     model = build_emg(montage("proximal7").only("ZM"), rate_hz=1000, muscles=(ZYGOMATICUS, ZYGOMATICUS ^ 1))
-    excitation = _only(ZYGOMATICUS, 0.4) + _only(ZYGOMATICUS ^ 1, 0.4)
-    places = np.asarray(model.contacts_mm)
-
-    def value(moved: Any) -> Any:
-        return (model.rms_uv(excitation, moved) ** 2).sum() ** 0.5
-
-    got = np.asarray(jax.grad(value)(places))
-    row, column = np.unravel_index(np.abs(got).argmax(), got.shape)
-    step = 0.05
-    ends = []
-    for sign in (1, -1):
-        moved = places.copy()
-        moved[row, column] += sign * step
-        ends.append(float(value(moved)))
-    wanted = (ends[0] - ends[1]) / (2 * step)
     yield Check(
         topic="gradients", what="EMG amplitude by electrode place, relative error",
-        got=abs(float(got[row, column]) / wanted - 1), high=1e-3, source="central differences",
+        got=emg_checks.position_gradient_error(model), high=1e-3, source="central differences",
     )  # fmt: skip
