@@ -4,6 +4,7 @@ The sheet of 468 vertices is too coarse to crease. A `Fold` is a line painted wh
 the shortening of the skin across it, measured on the face itself; no expression is told to the picture.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -13,13 +14,16 @@ from .. import mesh
 from ..robot.paint import curve, mix, sided
 from .looks import Look
 
+Line = tuple[tuple[float, float], ...]
+"""Points in texture coordinates."""
+
 
 @dataclass(frozen=True)
 class Fold:
-    """Lines on the right half of the face (vertices in order) and the gauges across them."""
+    """Lines on the right half of the face and the gauges across them."""
 
     name: str
-    lines: tuple[tuple[int, ...], ...]
+    lines: tuple[Line, ...]
     gauges: tuple[tuple[int, int], ...]
     """Pairs of vertices; the fold deepens with the mean shortening of their distances."""
     onset: float
@@ -28,65 +32,112 @@ class Fold:
     """Shortening at which it is full."""
     depth: float
     """Darkness when full, 0…1."""
-    width: float = 0.0045
+    width: float = 0.004
     """Share of the texture's width."""
+    bulge: tuple[float, float] = (0.0, -1.0)
+    """On which side, in texture coordinates, the skin bulges and catches light."""
     middle: bool = False
-    """On the midline: drawn once."""
+    """Crosses the midline: drawn once."""
 
 
 FOLDS = (
     Fold(
-        "nasolabial", ((129, 203, 206, 216, 212),), ((50, 57), (205, 61), (101, 92), (36, 40)), 0.04, 0.22, 0.55, 0.006
+        "nasolabial",
+        (((0.398, 0.535), (0.374, 0.575), (0.352, 0.615), (0.338, 0.655), (0.335, 0.695)),),
+        ((61, 205), (216, 186), (206, 92), (92, 203)),
+        *(0.02, 0.13, 0.60, 0.008),
+        bulge=(-0.9, -0.5),
     ),
     Fold(
         "crow's feet",
-        ((35, 124, 156), (31, 111, 143), (226, 34, 139)),
+        (
+            ((0.230, 0.362), (0.207, 0.346), (0.188, 0.338)),
+            ((0.230, 0.379), (0.202, 0.378), (0.180, 0.376)),
+            ((0.235, 0.397), (0.211, 0.410), (0.192, 0.422)),
+        ),
         ((117, 225), (118, 224), (111, 113)),
-        0.05,
-        0.22,
-        0.30,
-        0.003,
+        *(0.05, 0.22, 0.40, 0.003),
     ),
     Fold(
         "under the eye",
-        ((244, 233, 232, 231, 230, 229, 228, 31),),
+        (((0.455, 0.405), (0.420, 0.425), (0.370, 0.432), (0.315, 0.425), (0.272, 0.402)),),
         ((101, 145), (50, 144), (118, 23)),
-        0.04,
-        0.18,
-        0.45,
+        *(0.04, 0.18, 0.50),
     ),
     Fold(
-        "bridge",
-        ((193, 122, 188), (168, 193, 245), (6, 122, 128)),
+        "side of the nose",
+        (
+            ((0.486, 0.366), (0.462, 0.381), (0.440, 0.408)),
+            ((0.482, 0.396), (0.458, 0.412), (0.440, 0.438)),
+            ((0.478, 0.428), (0.460, 0.440), (0.447, 0.462)),
+        ),
         ((129, 133), (49, 155), (126, 112)),
-        0.05,
-        0.18,
-        0.45,
-        0.0035,
+        *(0.03, 0.15, 0.38, 0.004),
     ),
     Fold(
-        "forehead, inner", ((9, 108, 69), (151, 108, 69), (10, 109)), ((107, 109), (66, 67), (55, 10)), 0.06, 0.2, 0.40
+        "forehead, middle",
+        tuple(
+            ((0.400, v - 0.004), (0.440, v - 0.006), (0.5, v + 0.002), (0.560, v - 0.006), (0.600, v - 0.004))
+            for v in (0.148, 0.180, 0.213)
+        ),
+        ((107, 109), (66, 67), (55, 10), (336, 338), (296, 297), (285, 10)),
+        *(0.06, 0.22, 0.50),
+        middle=True,
     ),
-    Fold("forehead, outer", ((69, 104, 68), (67, 103, 54)), ((105, 103), (63, 54), (66, 67)), 0.06, 0.22, 0.40),
-    Fold("between the brows", ((107, 55, 193),), ((107, 336), (55, 285), (66, 296)), 0.06, 0.25, 0.65, 0.004),
     Fold(
-        "root of the nose", ((193, 168, 417),), ((9, 6), (107, 122), (336, 351)), 0.06, 0.22, 0.45, 0.004, middle=True
+        "forehead, side",
+        tuple(((0.405, v - 0.004), (0.350, v - 0.008), (0.290, v + 0.014)) for v in (0.150, 0.182, 0.214)),
+        ((105, 103), (63, 54), (66, 67)),
+        *(0.06, 0.22, 0.45),
     ),
-    Fold("corner, downwards", ((61, 57, 43, 202),), ((61, 150), (57, 149), (61, 169)), 0.04, 0.14, 0.45, 0.005),
-    Fold("corner, backwards", ((186, 57, 43),), ((57, 192), (61, 214), (57, 207)), 0.06, 0.22, 0.45, 0.006),
-    Fold("above the chin", ((182, 18, 406),), ((199, 17), (200, 18), (175, 18)), 0.05, 0.25, 0.55, 0.006, middle=True),
+    Fold(
+        "between the brows",
+        (((0.462, 0.252), (0.471, 0.288), (0.473, 0.320)),),
+        ((107, 336), (55, 285), (66, 296)),
+        *(0.06, 0.25, 0.75, 0.005),
+        bulge=(-1.0, 0.0),
+    ),
+    Fold(
+        "root of the nose",
+        (((0.468, 0.340), (0.5, 0.332), (0.532, 0.340)), ((0.472, 0.358), (0.5, 0.352), (0.528, 0.358))),
+        ((9, 6), (107, 122), (336, 351)),
+        *(0.06, 0.22, 0.45, 0.004),
+        middle=True,
+    ),
+    Fold(
+        "corner, downwards",
+        (((0.374, 0.712), (0.358, 0.745), (0.350, 0.785), (0.352, 0.815)),),
+        ((61, 150), (57, 149), (61, 169)),
+        *(0.03, 0.14, 0.40, 0.007),
+        bulge=(-1.0, 0.0),
+    ),
+    Fold(
+        "corner, backwards",
+        (((0.348, 0.668), (0.340, 0.697), (0.347, 0.726)),),
+        ((57, 192), (61, 214), (57, 207)),
+        *(0.05, 0.20, 0.32, 0.006),
+        bulge=(-1.0, 0.0),
+    ),
+    Fold(
+        "above the chin",
+        (((0.440, 0.792), (0.470, 0.783), (0.5, 0.780), (0.530, 0.783), (0.560, 0.792)),),
+        ((199, 17), (200, 18), (175, 18)),
+        *(0.05, 0.25, 0.55, 0.006),
+        bulge=(0.0, 1.0),
+        middle=True,
+    ),
 )
 
 
 class Folds:
     """The picture of one person's skin, creased as a face moves."""
 
-    def __init__(self, skin: np.ndarray, look: Look):
+    def __init__(self, skin: np.ndarray, look: Look, rest_m: np.ndarray = mesh.REST):
         self._skin = skin
         self._dark = np.array(mix(look.shade, (0, 0, 0), 0.62), np.float32)
         self._light = np.array(look.light, np.float32)
         self._marks = [
-            (_gauge(fold, side), *_drawn(fold, side, len(skin)), look.folds)
+            (_gauge(fold, side, rest_m), *_drawn(fold, side, len(skin)), look.folds)
             for fold in FOLDS
             for side in (("right",) if fold.middle else ("right", "left"))
         ]
@@ -105,18 +156,18 @@ class Folds:
         return out
 
 
-def fold_depths(vertices_m: np.ndarray) -> dict[str, float]:
+def fold_depths(vertices_m: np.ndarray, rest_m: np.ndarray = mesh.REST) -> dict[str, float]:
     """How deep each fold is on a face (468, 3) m, 0…1, by name and side."""
     return {
-        fold.name if fold.middle else f"{fold.name}, {side}": _gauge(fold, side)(vertices_m) / fold.depth
+        fold.name if fold.middle else f"{fold.name}, {side}": _gauge(fold, side, rest_m)(vertices_m) / fold.depth
         for fold in FOLDS
         for side in (("right",) if fold.middle else ("right", "left"))
     }
 
 
-def _gauge(fold: Fold, side: str):
+def _gauge(fold: Fold, side: str, rest_m: np.ndarray) -> Callable[[np.ndarray], float]:
     a, b = np.array([sided(pair, side) for pair in fold.gauges]).T
-    rest = np.linalg.norm(mesh.REST[a] - mesh.REST[b], axis=1)
+    rest = np.linalg.norm(rest_m[a] - rest_m[b], axis=1)
 
     def depth(vertices_m: np.ndarray) -> float:
         shortening = 1 - np.linalg.norm(vertices_m[a] - vertices_m[b], axis=1) / rest
@@ -127,19 +178,24 @@ def _gauge(fold: Fold, side: str):
 
 def _drawn(fold: Fold, side: str, size_px: int) -> tuple[tuple[slice, slice], np.ndarray, np.ndarray]:
     """The fold's window in the picture, its groove and the light ridge beside it, each 0…1."""
-    groove = np.zeros((size_px, size_px), np.float32)
-    for line in fold.lines:
-        points = curve(sided(line, side))
-        taper = np.sin(np.pi * np.linspace(0.08, 0.92, len(points)))
-        for k in range(len(points) - 1):
-            ends = np.round(points[k : k + 2] * size_px * 16).astype(np.int32)
+    sign = np.array([1.0, 1.0] if side == "right" else [-1.0, 1.0])
+    lines = [curve((np.array(line) - [0.5, 0]) * sign + [0.5, 0]) * size_px for line in fold.lines]
+    margin = 10 * fold.width * size_px
+    low = np.maximum(np.floor(np.min([line.min(0) for line in lines], axis=0) - margin), 0).astype(int)
+    high = np.minimum(np.ceil(np.max([line.max(0) for line in lines], axis=0) + margin), size_px).astype(int)
+    groove = np.zeros((high - low)[::-1], np.float32)
+    for line in lines:
+        taper = np.sin(np.pi * np.linspace(0.06, 0.94, len(line))) ** 0.7
+        for k in range(len(line) - 1):
+            ends = np.round((line[k : k + 2] - low) * 16).astype(np.int32)
             width = max(1, round(fold.width * size_px))
             cv2.polylines(groove, [ends], False, float(taper[k]), width, cv2.LINE_AA, shift=4)
-    sharp = cv2.GaussianBlur(groove, (0, 0), 0.0016 * size_px)
-    wide = cv2.GaussianBlur(groove, (0, 0), 0.008 * size_px)
-    dark = np.clip(sharp + 0.8 * wide, 0, 1)
-    light = np.clip(cv2.GaussianBlur(groove, (0, 0), 0.010 * size_px) - 0.9 * sharp, 0, 1)
-    shown = np.argwhere((dark > 0.005) | (light > 0.005))
-    (top, left), (bottom, right) = shown.min(0), shown.max(0) + 1
-    window = (slice(top, bottom), slice(left, right))
-    return window, dark[window], light[window]
+
+    def blurred(share: float) -> np.ndarray:
+        return cv2.GaussianBlur(groove, (0, 0), share * size_px)
+
+    dark = np.clip(0.75 * blurred(0.4 * fold.width) + 0.8 * blurred(1.7 * fold.width), 0, 1)
+    shift = np.array(fold.bulge) * sign * 2.2 * fold.width * size_px
+    moved = np.array([[1, 0, shift[0]], [0, 1, shift[1]]], np.float32)
+    light = np.clip(cv2.warpAffine(blurred(1.2 * fold.width), moved, groove.shape[::-1]), 0, 1)
+    return (slice(low[1], high[1]), slice(low[0], high[0])), dark, light

@@ -6,6 +6,7 @@ own vertices, as on the robot, because a landmark tracker measures by them.
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from types import MappingProxyType
 
 import cv2
@@ -14,7 +15,19 @@ import numpy as np
 from .. import mesh
 from ..errors import VocabularyError
 from ..robot.paint import (
-    Brow, Canvas, Paint, Rgb, between, brow_band, curve, draw_corners, draw_eye, draw_nostril, draw_shades, mix, sided,
+    Brow,
+    Canvas,
+    Paint,
+    Rgb,
+    between,
+    brow_band,
+    curve,
+    draw_corners,
+    draw_eye,
+    draw_nostril,
+    draw_shades,
+    mix,
+    sided,
 )  # fmt: skip
 
 
@@ -60,7 +73,7 @@ LOOKS = MappingProxyType(
             iris=(62, 38, 24), hair=(26, 20, 18), style=Hair.CURLS, shirt=(214, 158, 62),
         ),
         "copper": Look(
-            base=(246, 212, 194), shade=(196, 130, 108), light=(255, 236, 224), blush=(238, 138, 122),
+            base=(238, 200, 180), shade=(196, 130, 108), light=(250, 226, 212), blush=(238, 138, 122),
             upper_lip=(194, 98, 92), lower_lip=(212, 122, 112), brow=(138, 82, 50), lash=(78, 48, 36),
             iris=(86, 128, 112), hair=(156, 78, 40), style=Hair.TIED, shirt=(58, 84, 66), freckles=1.0,
         ),
@@ -91,8 +104,12 @@ def look_named(name: str) -> Look:
 _BROW = Brow(reach=0.84, thickness=0.80, tail=0.35)
 
 
+@cache
 def person_skin(look: Look, size_px: int = 1024) -> np.ndarray:
-    """Picture of the skin at rest in the mesh's texture coordinates, (size, size, 3) uint8, row 0 at v = 0."""
+    """Picture of the skin at rest in the mesh's texture coordinates, (size, size, 3) uint8, row 0 at v = 0.
+
+    Kept for the next portrait, hence read-only.
+    """
     rng = np.random.default_rng(468)
     canvas = Canvas(size_px, look.base)
     draw_shades(canvas, look)
@@ -106,7 +123,9 @@ def person_skin(look: Look, size_px: int = 1024) -> np.ndarray:
         draw_nostril(canvas, look, side)
     _hairline(canvas, look, rng)
     draw_corners(canvas, look)
-    return canvas.picture()
+    picture = canvas.picture()
+    picture.flags.writeable = False
+    return picture
 
 
 def _pores(canvas: Canvas, look: Look, rng: np.random.Generator) -> None:
@@ -140,7 +159,7 @@ def _lips(canvas: Canvas, look: Look) -> None:
         canvas.fill(np.concatenate([rim, seam[::-1]]), colour, look.lip_alpha, blur=0.0035)
         for share in np.linspace(0.08, 0.92, 30):
             a, b = rim[int(share * (len(rim) - 1))], seam[int(share * (len(seam) - 1))]
-            canvas.line(np.stack([a + 0.25 * (b - a), b]), 0.0012, mix(colour, (0, 0, 0), 0.7), 0.16, blur=0.0007)
+            canvas.stroke(np.stack([a + 0.25 * (b - a), b]), 0.0015, mix(colour, (0, 0, 0), 0.7), 0.13)
     dark = mix(look.upper_lip, (0, 0, 0), 0.42)
     canvas.line(curve(seam_up), 0.0035, dark, 0.75, blur=0.0014)
     canvas.line(curve(seam_low), 0.0035, dark, 0.5, blur=0.0014)

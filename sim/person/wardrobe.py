@@ -14,19 +14,27 @@ _CROWN = np.array([0.0, 0.030, -0.125])
 """Where the surfaces of head and hair close at the back."""
 
 
-def person_dress(look: Look, *, folds: bool = True) -> Dress:
-    """Dress for `FaceRenderer`; with `folds` the skin creases where the face compresses it."""
+def person_dress(look: Look, rest_m: np.ndarray = mesh.REST, *, folds: bool = True) -> Dress:
+    """Dress for `FaceRenderer` around a face whose rest is rest_m (468, 3) m.
+
+    With `folds` the skin creases where the face presses it together.
+    """
     skin = person_skin(look)
-    hair = [Part("cap", _cap(look.style), "hair")]
+    wide = float(np.ptp(rest_m[:, 0]) / np.ptp(mesh.REST[:, 0]))
+    hair = [Part("cap", _cap(look.style, rest_m), "hair")]
     if look.style is Hair.LONG:
-        hair.append(Part("curtain", _curtain(), "hair"))
+        hair.append(Part("curtain", _curtain(wide), "hair"))
     if look.style is Hair.TIED:
         hair.append(Part("knot", _knot(), "hair"))
-    ears = () if look.style is Hair.LONG else (Part("right ear", _ear(-1), "flesh"), Part("left ear", _ear(1), "flesh"))
+    ears = (
+        ()
+        if look.style is Hair.LONG
+        else (Part("right ear", _ear(-wide), "flesh"), Part("left ear", _ear(wide), "flesh"))
+    )
     return Dress(
         skin=skin,
         eye=eye_texture(look, lens=False),
-        on_head=(Part("skull", _skull(), "flesh"), *ears, *hair),
+        on_head=(Part("skull", _skull(rest_m), "flesh"), *ears, *hair),
         in_world=(Part("neck", _neck(), "neck"), Part("shirt", _shirt(), "shirt")),
         materials={
             "flesh": Material(mix(look.shade, look.base, 0.15), 0.1, 0.25),
@@ -34,7 +42,7 @@ def person_dress(look: Look, *, folds: bool = True) -> Dress:
             "hair": Material(_hair_picture(look), 0.25, 0.35),
             "shirt": Material(look.shirt, 0.05, 0.1),
         },
-        moving_skin=Folds(skin, look).picture if folds else None,
+        moving_skin=Folds(skin, look, rest_m).picture if folds else None,
     )
 
 
@@ -43,10 +51,9 @@ def _smooth(x: np.ndarray | float, low: float, high: float) -> np.ndarray:
     return t * t * (3 - 2 * t)
 
 
-def _loft(u: np.ndarray) -> np.ndarray:
-    """Points of the head behind the face's edge: u (rows, columns) from 0 at the edge to π/2 at the back of the
-    head, a column for each point of `face_edge`. Under the chin it is tucked in for the jaw to slide over it."""
-    edge = face_edge(u.shape[1])
+def _loft(u: np.ndarray, edge: np.ndarray) -> np.ndarray:
+    """Points of the head behind the face's edge (columns, 3): u (rows, columns) from 0 at the edge to π/2 at the
+    back of the head. Under the chin it is tucked in for the jaw to slide over it."""
     side = edge[:, :2] - _CROWN[:2]
     up = side[:, 1] / np.linalg.norm(side, axis=1)
     tuck = _smooth(-edge[:, 1], 0.010, 0.070)
@@ -59,9 +66,9 @@ def _loft(u: np.ndarray) -> np.ndarray:
     )
 
 
-def _skull(columns: int = 144) -> Surface:
+def _skull(rest_m: np.ndarray, columns: int = 144) -> Surface:
     u = np.repeat(np.linspace(0, np.pi / 2, 24)[:, None], columns, 1)
-    return grid(_loft(u), closed=True)
+    return grid(_loft(u, face_edge(columns, rest_m)), closed=True)
 
 
 _VOLUME_M = {
@@ -73,14 +80,14 @@ _VOLUME_M = {
 """Thickness of the hair on top and at the temples."""
 
 
-def _cap(style: Hair, columns: int = 192, rows: int = 40) -> Surface:
+def _cap(style: Hair, rest_m: np.ndarray, columns: int = 192, rows: int = 40) -> Surface:
     """Hair on the head: from the edge of the face upwards of the ear, from behind the ear below it."""
-    edge = face_edge(columns)
+    edge = face_edge(columns, rest_m)
     top, temple = _VOLUME_M[style]
     start = np.interp(edge[:, 1], [-0.045, -0.008, 0.012, 0.03], [1.45, 0.95, 0.10, 0.0])
     v = np.linspace(0, 1, rows)[:, None] ** 1.5
     u = start + (np.pi / 2 - start) * v
-    base = _loft(u)
+    base = _loft(u, edge)
     out = base - [0, 0.015, -0.045]
     out = out * [1, 1, 0.6]
     out /= np.linalg.norm(out, axis=-1, keepdims=True)
@@ -103,14 +110,14 @@ def _waves(style: Hair, u: np.ndarray, edge: np.ndarray) -> np.ndarray:
     return ripple * (1.0 if style is Hair.TIED else parting)
 
 
-def _curtain(columns: int = 96, rows: int = 36) -> Surface:
+def _curtain(wide: float, columns: int = 96, rows: int = 36) -> Surface:
     """Long hair that falls from the temples round the back to the shoulders, over the ears."""
     turn = np.radians(np.linspace(66, 294, columns))[None]
     y = np.linspace(0.075, -0.168, rows)[:, None]
     low = _smooth(-y, -0.05, 0.15)
     inside = _smooth(y, 0.030, 0.080)
     ripple = 1 + 0.020 * np.sin(turn * 34 + 25 * y) + 0.012 * np.sin(turn * 61 - 40 * y)
-    across = (0.0965 + 0.004 * low - 0.016 * inside - 0.016 * _smooth(-y, 0.06, 0.16)) * ripple
+    across = wide * (0.0965 + 0.004 * low - 0.016 * inside - 0.016 * _smooth(-y, 0.06, 0.16)) * ripple
     deep = (0.082 - 0.012 * low - 0.01 * inside) * ripple
     points = np.stack(
         np.broadcast_arrays(across * np.sin(turn), y, -0.043 + 0.012 * low + deep * np.cos(turn)), axis=-1
@@ -126,8 +133,8 @@ def _knot() -> Surface:
     return vertices + [0, 0.118, -0.085], triangles[:, ::-1], texture
 
 
-def _ear(side: int) -> Surface:
-    """A shell with a rim, an open bowl and a lobe, turned out from the head."""
+def _ear(wide: float) -> Surface:
+    """A shell with a rim, an open bowl and a lobe, turned out from a head `wide` times the mean; below 0: right."""
     turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)[None]
     share = np.linspace(1, 0.02, 14)[:, None]
     # Outline seen from the side: along (backwards) and up, wider above than below.
@@ -138,13 +145,16 @@ def _ear(side: int) -> Surface:
     out = depth + 0.38 * (along + 0.012) + 0.0
     points = np.stack(np.broadcast_arrays(0.0755 + out, 0.006 + up + 0.10 * along, -0.046 - along), axis=-1)
     vertices, triangles, texture = grid(points, closed=True)
-    return vertices * [side, 1, 1], triangles[:, :: -int(side)], texture
+    return vertices * [wide, 1, 1], triangles[:, :: -int(np.sign(wide))], texture
 
 
 def _neck() -> Surface:
     y = np.linspace(-0.045, -0.190, 40)
     radius = 0.0505 + 0.017 * _smooth(-y, 0.115, 0.180)
     vertices, triangles, texture = lathe(np.column_stack([y, radius]), axis=1)
+    # The front of its upper end stays behind the mouth's lining.
+    front = 0.55 + 0.45 * _smooth(-vertices[:, 1], 0.080, 0.135)
+    vertices[:, 2] *= np.where(vertices[:, 2] > 0, front, 1.0)
     return vertices + [0, 0, _NECK_Z_M], triangles[:, ::-1], texture
 
 

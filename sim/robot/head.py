@@ -11,7 +11,7 @@ from scipy.interpolate import CubicSpline
 from .. import mesh
 from .drape import EYE_CENTRES_M, EYE_RADIUS_M, Drape
 from .dress import Dress, Material, Part, Surface, grid, lathe, tube
-from .paint import eye_texture, skin_named, skin_texture, teeth_texture
+from .paint import eye_texture, mix, skin_named, skin_texture, teeth_texture
 
 SKIN, HEAD, JAW, EYES, CAMERA = "face", "head", "jaw", ("right eye", "left eye"), "camera"
 NECK_Z_M = -0.045
@@ -72,7 +72,7 @@ def robot_dress(skin: str) -> Dress:
         materials={
             "shell": Material(paint.shell, 0.5, 0.7),
             "trim": Material(paint.trim, 0.3, 0.5),
-            "neck": Material(tuple(0.5 * c for c in paint.trim), 0.2, 0.4),
+            "neck": Material(mix(paint.trim, (0, 0, 0), 0.5), 0.2, 0.4),
         },
     )
 
@@ -162,9 +162,9 @@ def _skin(spec: mujoco.MjSpec, drape: Drape) -> None:
     skin.vertid, skin.vertweight = [list(range(count))], [[1.0] * count]
 
 
-def face_edge(samples: int = 144) -> np.ndarray:
-    """The face's edge at rest, (samples, 3), clockwise as seen from the front."""
-    points = mesh.REST[[*mesh.FACE_OVAL, mesh.FACE_OVAL[0]]]
+def face_edge(samples: int = 144, rest_m: np.ndarray = mesh.REST) -> np.ndarray:
+    """The face's edge at rest, (samples, 3) m, clockwise as seen from the front."""
+    points = rest_m[[*mesh.FACE_OVAL, mesh.FACE_OVAL[0]]]
     at = np.linspace(0, 1, len(points))
     return CubicSpline(at, points, bc_type="periodic")(np.linspace(0, 1, samples, endpoint=False))
 

@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 from functools import cache
+from typing import Self
 
 import mujoco
 import numpy as np
@@ -36,7 +37,7 @@ class FaceRenderer:
     The camera stands `distance_m` in front of the world's origin (+z), raised by `elevation_deg`, and looks
     at the origin with the vertical field of view `fovy_deg`; the picture is `width_px` by `height_px`.
     Landmark trackers see a face best a little from above. `still` gives shadows and smooth edges at 15 times
-    the cost.
+    the cost. `rest_m` (468, 3) m is the face at rest with the teeth closed.
 
     Raises `VocabularyError` for an unknown skin, `GraphicsError` where OpenGL cannot be had.
     """
@@ -51,6 +52,7 @@ class FaceRenderer:
         elevation_deg: float = 9.0,
         fovy_deg: float = 24.0,
         still: bool = False,
+        rest_m: np.ndarray = mesh.REST,
     ):
         if min(width_px, height_px) < 16:
             raise InputError(f"a picture of {width_px} x {height_px} px is too small; at least 16 x 16 are needed")
@@ -64,6 +66,7 @@ class FaceRenderer:
         self._moving_skin = dress.moving_skin
         self._gl, backend = _open_gl(width_px, height_px)
         self._still = still
+        self._rest = rest_m
         self._drape = _drape()
         self._model = head_model(dress, self._drape, width_px, height_px, self.camera_pose, fovy_deg, still)
         self._data = mujoco.MjData(self._model)
@@ -82,7 +85,7 @@ class FaceRenderer:
             self._gl.free()
             raise GraphicsError(_ADVICE.format(tried=f"{backend}: {error}")) from error
 
-    def __enter__(self) -> "FaceRenderer":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc) -> None:
@@ -117,7 +120,7 @@ class FaceRenderer:
         gaze = _checked("gaze_rad", np.zeros((2, 2)) if gaze_rad is None else gaze_rad, (2, 2))
         self._turn(HEAD, pose[:3, :3])
         self._model.body_pos[self._bodies[HEAD]] = pose[:3, 3]
-        opening, shift = _jaw_motion(vertices)
+        opening, shift = _jaw_motion(vertices, self._rest)
         self._turn(JAW, opening)
         self._model.body_pos[self._bodies[JAW]] = shift
         for name, (yaw, pitch) in zip(EYES, gaze, strict=True):
@@ -175,10 +178,10 @@ def _checked(name: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray
     return array
 
 
-def _jaw_motion(vertices_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _jaw_motion(vertices_m: np.ndarray, rest_m: np.ndarray = mesh.REST) -> tuple[np.ndarray, np.ndarray]:
     """The rigid motion in the middle plane, rotation (3, 3) and shift (3,) m, that best moves the chin from
     rest to where it is: whatever axis a jaw has, its teeth stay behind its lip."""
-    rest, now = mesh.REST[_CHIN, 1:], vertices_m[_CHIN, 1:]
+    rest, now = rest_m[_CHIN, 1:], vertices_m[_CHIN, 1:]
     middle, here = rest.mean(0), now.mean(0)
     a, b = rest - middle, now - here
     rotation = _about_x(np.arctan2((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum(), (a * b).sum()))
