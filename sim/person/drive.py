@@ -41,7 +41,7 @@ def drive(activation: jax.Array) -> Drive:
     (1 − c)² with the mean openers d and closers c; AU26 (14°) is d = 0.32, AU27 is d = 1.
     Lids: levator palpebrae raises the upper lid (AU5); the palpebral part of orbicularis oculi, p, lifts the lower
     lid and closes by p²: about p = 0.5 is the lid tightener (AU7), p = 1 a blink, shut whatever the levator does.
-    Seal: parts with jaw opening, depressors of the lower and levators of the upper lip; orbicularis oris resists.
+    Seal: parts with jaw opening, depressors of the lower and levators of the upper lip; orbicularis oris keeps the lips shut.
     """
     levator, closer = _each(activation, Muscle.LEVATOR_PALPEBRAE), _each(activation, Muscle.ORBICULARIS_OCULI_PALPEBRAL)
     lift = _LOWER_LIFT * closer * (2 - closer)
@@ -56,7 +56,7 @@ def drive(activation: jax.Array) -> Drive:
         + _mean(activation, Muscle.DEPRESSOR_LABII_INFERIORIS)
         + _mean(activation, Muscle.LEVATOR_LABII)
         + 0.3 * _mean(activation, Muscle.LLSAN)
-    ) * (1 - 0.5 * _mean(activation, Muscle.ORBICULARIS_ORIS))
+    ) * (1 - _mean(activation, Muscle.ORBICULARIS_ORIS))
     return Drive(
         JAW_RANGE_RAD * opening,
         lids.reshape(*lids.shape[:-2], 6),

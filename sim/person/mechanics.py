@@ -7,7 +7,7 @@ The skin is the linear tangent of `sheet.face_sheet`; each muscle is a Mykin spr
 have moved its insertion. With the skin's compliance between elements G = Bᵀ K⁻¹ B, stiffness k and free lengths l,
 the forces f solve (I + diag(k) G) f = diag(k) (l − Δl of jaw and lids) − tone. That is one small symmetric positive
 system a frame. What the linear skin gets wrong at large displacements is added by a fitted correction
-(`correction`), and lids are kept outside the eyeballs.
+(`correction`); at the end lids are kept outside the eyeballs and lips from passing through each other.
 """
 
 from typing import Any
@@ -37,6 +37,12 @@ _EYE_CONTACT_M = 0.0134
 """Least distance of lid vertices from the eye's centre: the ball's 12 mm, and 1.4 mm that facets sag between them."""
 _EYE_REACH_M = 0.024
 """Vertices that far from an eye's centre, in a front view, belong to its lids."""
+
+
+_LIP_GAPS = np.zeros((mesh.VERTEX_COUNT, len(mesh.LIP_PAIRS)))
+"""y @ this is the gap between each pair of lip vertices."""
+for _pair, (_upper, _lower) in enumerate(mesh.LIP_PAIRS):
+    _LIP_GAPS[_upper, _pair], _LIP_GAPS[_lower, _pair] = 1.0, -1.0
 
 
 class Face(eqx.Module):
@@ -89,7 +95,9 @@ class Face(eqx.Module):
         weights = jnp.concatenate([jaw_powers(jaw[..., 0]), lid_powers(lids), linear], axis=-1)
         moved = weights @ self.columns
         planes = [moved[..., k * mesh.VERTEX_COUNT : (k + 1) * mesh.VERTEX_COUNT] + self.rest[:, k] for k in range(3)]
-        return jnp.stack(self._outside_eyes(planes), axis=-1)
+        x, y, z = self._outside_eyes(planes)
+        overlap = jnp.maximum(-y @ jnp.asarray(_LIP_GAPS, y.dtype), 0)
+        return jnp.stack([x, y + 0.5 * overlap @ jnp.asarray(_LIP_GAPS.T, y.dtype), z], axis=-1)
 
     def _outside_eyes(self, planes: list[jax.Array]) -> list[jax.Array]:
         """Push lid vertices that came nearer to an eye's centre than they may straight out."""
