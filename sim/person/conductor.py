@@ -9,7 +9,6 @@ What is simplified: the head is planar (its chart's distances), fat and skin hav
 muscle and electrode, and the muscle layer runs everywhere along the fibre in question.
 """
 
-import itertools
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -134,11 +133,16 @@ class Kernel(eqx.Module):
         _, rows, columns, depths, fats = self.table.shape
         flat = self.table.reshape(-1)
         first = (((self.which * rows + i) * columns + j) * depths + d) * fats + f
-        total = jnp.zeros(first.shape)
-        for a, b, c, e in itertools.product((0, 1), repeat=4):
-            weight = (u if a else 1 - u) * (v if b else 1 - v) * (p if c else 1 - p) * (q if e else 1 - q)
-            total = total + weight * flat[first + (((a * columns + b) * depths + c) * fats + e)]
-        return total
+
+        def between(step: int, *rest: tuple[int, jax.Array]) -> jax.Array:
+            """Linear in the last axes, then between the neighbours in the first of `rest`."""
+            if not rest:
+                return flat.at[first + step].get(mode="promise_in_bounds")
+            (stride, share), *inner = rest
+            low = between(step, *inner)
+            return low + share * (between(step + stride, *inner) - low)
+
+        return between(0, (columns * depths * fats, u), (depths * fats, v), (fats, p), (1, q))
 
 
 def _cell(place: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -155,7 +159,10 @@ def _place(value: jax.Array, grid: tuple[float, ...]) -> jax.Array:
 def _table(conductor: Conductor, radius_mm: float) -> NDArray[np.float32]:
     deepest = 0.98 * conductor.muscle_mm
     planes = [
-        [conductor.plane(min(depth, deepest), fat, radius_mm, points=_POINTS, spacing_mm=_SPACING_MM) for fat in FATS_MM]
+        [
+            conductor.plane(min(depth, deepest), fat, radius_mm, points=_POINTS, spacing_mm=_SPACING_MM)
+            for fat in FATS_MM
+        ]
         for depth in DEPTHS_MM
     ]
     return np.ascontiguousarray(np.moveaxis(np.array(planes, np.float32), (0, 1), (2, 3)))

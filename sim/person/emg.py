@@ -6,7 +6,7 @@ EMG in absolute µV together with the truth behind it; noise and artefacts are a
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -67,25 +67,28 @@ class EmgModel(eqx.Module):
 
     def motor_units(self, key: jax.Array, excitation: ArrayLike) -> EmgSample:
         """EMG of single discharges under excitation (Tc, 48) 0…1 at rate_hz / 8. Raises `InputError`."""
-        drive = self._drive(excitation)
+        drive = self._course(excitation)
         fired = spikes(key, self.pool, drive, self.rate_hz / SAMPLES_PER_STEP)
         emg = self._superpose(fired, len(drive) * SAMPLES_PER_STEP)
         return EmgSample(emg, self.rate_hz, np.asarray(excitation), "motor units", fired, key)
 
     def interference(self, key: jax.Array, excitation: ArrayLike) -> EmgSample:
         """EMG of filtered noise with the same spectra, for large populations. Raises `InputError`."""
-        drive = self._drive(excitation)
+        drive = self._course(excitation)
         emg = np.asarray(self.carriers(key, jnp.asarray(drive)))
         return EmgSample(emg, self.rate_hz, np.asarray(excitation), "interference", None, key)
 
     def per_muscle(self, sample: EmgSample) -> NDArray[np.float32]:
         """What each muscle contributed to a sample of this model, (T, M, C) µV; the sum over M is the sample."""
-        drive = self._drive(sample.excitation)
+        drive = self._course(sample.excitation)
         count = len(self.muscles)
         if sample.spikes is not None:
             parts = [self._superpose(sample.spikes.of(m), len(sample.emg_uv)) for m in range(count)]
         else:
-            parts = [np.asarray(self.carriers(sample.key, jnp.asarray(drive * (np.arange(count) == m)))) for m in range(count)]
+            parts = [
+                np.asarray(self.carriers(sample.key, jnp.asarray(drive * (np.arange(count) == m))))
+                for m in range(count)
+            ]
         return np.stack(parts, 1)
 
     def rms_uv(
@@ -141,19 +144,26 @@ class EmgModel(eqx.Module):
             raise InputError(f"contacts must be {self.contacts_mm.shape} mm, (s, y), got {contacts_mm.shape}")
         return jnp.einsum("cn,munl->mucl", self.derivation, self.templates(contacts_mm))
 
-    def _drive(self, excitation: ArrayLike):
+    def _drive(self, excitation: ArrayLike) -> Any:
         """Checked excitation of this model's muscles; values are not checked while JAX traces."""
-        given = excitation if isinstance(excitation, jax.core.Tracer) else np.asarray(excitation, np.float32)
+        given: Any = excitation if isinstance(excitation, jax.core.Tracer) else np.asarray(excitation)
         if given.ndim == 0 or given.shape[-1] != len(MUSCLES):
             raise InputError(
                 f"excitation must be (…, {len(MUSCLES)}), a column for each of anatomy.MUSCLES; got shape {given.shape}"
             )
-        if isinstance(given, np.ndarray):
-            if not np.isfinite(given).all():
-                raise InputError(f"excitation has {int((~np.isfinite(given)).sum())} values that are not finite")
-            if given.size and (given.min() < 0 or given.max() > 1):
+        if isinstance(given, np.ndarray) and given.size:
+            if not np.issubdtype(given.dtype, np.number) or not np.isfinite(given).all():
+                raise InputError("excitation must be finite numbers 0 … 1, got some that are not")
+            if given.min() < 0 or given.max() > 1:
                 raise InputError(f"excitation must be 0 … 1, got {given.min():.3g} … {given.max():.3g}; clip it")
         return given[..., np.array(self.muscles)]
+
+    def _course(self, excitation: ArrayLike) -> NDArray[np.float32]:
+        """Checked excitation over time, (Tc, M)."""
+        drive = np.asarray(self._drive(excitation), np.float32)
+        if drive.ndim != 2 or not len(drive):
+            raise InputError(f"excitation over time must be (Tc, {len(MUSCLES)}), got shape {np.shape(excitation)}")
+        return drive
 
     def _superpose(self, fired: Spikes, samples: int) -> NDArray[np.float32]:
         """Sum of templates at discharges, (samples, C)."""

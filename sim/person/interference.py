@@ -28,6 +28,9 @@ _TOGETHER = 8
 class Interference(eqx.Module):
     """Filters and amplitudes of the noise model of M muscles and C channels, K carriers each.
 
+    A muscle's amplitude follows the drive alike in all channels, though its small units may lie elsewhere than its
+    large ones: one far channel may be a tenth off the theorem at drives other than a half.
+
     filters (M K, C, F): response of every channel to every carrier, µV. level (M, 129): amplitude at
     drives (0 … 128)² / 128², one at a drive of a half. shift (): samples by which the filters are late.
     """

@@ -127,7 +127,7 @@ class Templates(eqx.Module):
 
         The fat and the radii stay those of the contacts that this was made for.
         """
-        return _all(self, jnp.asarray(contacts_mm, jnp.float32))
+        return _all(self, jnp.asarray(contacts_mm))
 
     @property
     def samples(self) -> int:
@@ -180,7 +180,9 @@ def _muscle(rng: np.random.Generator, index: int, units: int, scale: Array, cond
     of = MUSCLES[index][1]
     strip_of = np.arange(units) % len(fibres.strips)
     shape = (units, FIBRES)
-    across = (rng.uniform(-0.5, 0.5, (units, 1)) * fibres.width_mm + rng.normal(0, _UNIT_SPREAD_MM, shape)) * scale.mean()
+    across = (
+        rng.uniform(-0.5, 0.5, (units, 1)) * fibres.width_mm + rng.normal(0, _UNIT_SPREAD_MM, shape)
+    ) * scale.mean()
     depth = rng.uniform(*fibres.depth_mm, (units, 1)) + rng.normal(0, _UNIT_DEPTH_SPREAD_MM, shape)
     ends = np.abs(rng.normal(0, fibres.end_sd_mm, (2, *shape)))
     zone_share = rng.choice(np.array(fibres.innervation), shape)
