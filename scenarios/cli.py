@@ -176,7 +176,7 @@ def synth(
     goes on where it stopped, and one with more people adds them.
 
     \b
-    duchenne synth --people 3                      seven expressions, seven channels
+    duchenne synth --people 3                      seven expressions each
     duchenne synth --montage distal4 --protocol smiles -o out/smiles
     duchenne synth --variant healthy --variant palsy --people 20
     duchenne synth --tier interference --people 200 --seconds 20
@@ -210,12 +210,13 @@ def show(
         str | None, typer.Option(metavar="FROM:TO", help="Only this stretch, as 10:25, 10: or :25.")
     ] = None,
     colour: Annotated[
-        str | None,
+        str,
         typer.Option(
-            "--colour", "--color",
-            help="Skin in the .rrd file by muscle [bold]activity[/] or by [bold]strain[/]; activity if it is known.",
+            "--colour",
+            "--color",
+            help="Skin in the .rrd file by muscle [bold]activity[/] or by [bold]strain[/]; auto: activity if known.",
         ),
-    ] = None,
+    ] = "auto",
     render: Annotated[
         bool, typer.Option("--render/--no-render", help="Render the faces; otherwise they are line drawings.")
     ] = True,
@@ -232,11 +233,19 @@ def show(
     duchenne show out/dataset/sub-001 --out out/look     EMG-BIDS, yours or ours
     rerun out/show/person-000.rrd                  turn it, play it
     """
-    from .show import COLOURS, Colour, run
+    from .show import COLOURS, run
     from .synth import one_of
 
-    chosen: Colour | None = None if colour is None else one_of("--colour", colour, COLOURS)
-    sys.exit(run(file, out, seconds=seconds, colour=chosen, render=render, as_json=as_json))
+    sys.exit(
+        run(
+            file,
+            out,
+            seconds=seconds,
+            colour=one_of("--colour", colour, COLOURS),
+            render=render,
+            as_json=as_json,
+        )
+    )
 
 
 @app.command()
@@ -301,16 +310,16 @@ def train_robot(
 def train_person(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for person_skin.npz.")] = Path("out/person"),
     seed: Annotated[int, typer.Option(help="Seed of the poses.")] = 0,
-    poses: Annotated[int, typer.Option(min=40, help="Poses to solve with the nonlinear skin.")] = 1500,
+    poses: Annotated[int, typer.Option(min=40, help="Poses to solve with the nonlinear skin.")] = 500,
     as_json: Json = False,
 ) -> None:
     """Fit the person's fast skin map to the nonlinear reference anew, as after a change of muscles or tissue.
 
     Some minutes; the shipped one lies in sim/person/data.
     """
-    from .fit_person import run
+    from .train import run_person
 
-    sys.exit(run(out, seed=seed, poses=poses, as_json=as_json))
+    sys.exit(run_person(out, seed=seed, poses=poses, as_json=as_json))
 
 
 @study_app.command("physiology")

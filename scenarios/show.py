@@ -14,7 +14,7 @@ from ..sim.recording_files import SUFFIXES
 from . import console
 from . import show_signals as signals
 
-Colour = Literal["activity", "strain"]
+Colour = Literal["auto", "activity", "strain"]
 COLOURS: tuple[Colour, ...] = get_args(Colour)
 _FACES_HZ = 15.0
 _MOST_FACES = 3000
@@ -26,7 +26,7 @@ def run(
     out: Path,
     *,
     seconds: str | None = None,
-    colour: Colour | None = None,
+    colour: Colour = "auto",
     render: bool = True,
     as_json: bool = False,
 ) -> int:
@@ -92,10 +92,10 @@ def stretch(seconds: str | None) -> tuple[float, float] | None:
     return low, high
 
 
-def write_rrd(recording: Recording, path: Path, colour: Colour | None = None) -> Path:
+def write_rrd(recording: Recording, path: Path, colour: Colour = "auto") -> Path:
     """The recording for the rerun viewer: moving skin, EMG, action units, muscles, events.
 
-    colour: skin by muscle activity or by strain; by default activity if the recording has it.
+    colour: skin by muscle activity or by strain; `auto` is activity if the recording has it.
     """
     from ..twin.viewer import PersonViewer
 
@@ -113,9 +113,7 @@ def write_rrd(recording: Recording, path: Path, colour: Colour | None = None) ->
     return path
 
 
-def skin_colours(
-    recording: Recording, times_s: np.ndarray, faces_m: np.ndarray, colour: Colour | None = None
-) -> np.ndarray:
+def skin_colours(recording: Recording, times_s: np.ndarray, faces_m: np.ndarray, colour: Colour = "auto") -> np.ndarray:
     """Colours of the vertices at these times, (T, 468, 3) uint8, by muscle activity or by strain against the stillest
     face. Raises `InputError` if activity is asked for and was not recorded."""
     from . import face_colours
@@ -123,7 +121,7 @@ def skin_colours(
     active = "activation" in recording and bool(recording["activation"].channels)
     if colour == "activity" and not active:
         raise InputError("the recording has no stream 'activation' with named muscles; colour by strain")
-    if colour == "activity" or (colour is None and active):
+    if colour == "activity" or (colour == "auto" and active):
         stream = recording["activation"]
         return face_colours.activity_colours(face_colours.activity(stream.at(times_s), stream.channels))
     still = np.linalg.norm(faces_m - np.median(faces_m, axis=0), axis=2).mean(1).argmin()

@@ -154,6 +154,24 @@ def run_robot(out: Path, *, seed: int = 0, poses: int = 2000, as_json: bool = Fa
     return 0
 
 
+def run_person(out: Path, *, seed: int = 0, poses: int = 500, as_json: bool = False) -> int:
+    """Fit a person's fast skin map anew; see `duchenne train person --help`."""
+    from .fit_person import fit_person
+
+    with console.progress() as bar:
+        task = bar.add_task("", total=None)
+
+        def tell(stage: str, done: int, total: int) -> None:
+            bar.update(task, description=stage, completed=done, total=total)
+
+        found = fit_person(out, seed, poses=poses, progress=tell)
+    console.table("Person", ("figure", "value"), found.figures.items())
+    console.console.print(f"\nsaved to {found.file}")
+    if as_json:
+        console.emit(found.figures, skin=str(found.file))
+    return 0
+
+
 def _split(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     order = rng.permutation(count)
     held = round(VALIDATION_SHARE * count)

@@ -16,8 +16,9 @@ from duchenne.sim.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = (
-    ("mirror",), ("doctor",), ("train",), ("train", "self-model"), ("bench",), ("bench", "robot"), ("bench", "skin"),
-    ("bench", "camera"),
+    ("mirror",), ("synth",), ("show",), ("doctor",), ("study",), ("study", "physiology"), ("train",),
+    ("train", "self-model"), ("train", "person"), ("bench",), ("bench", "robot"), ("bench", "skin"),
+    ("bench", "camera"), ("bench", "emg"), ("bench", "person"),
 )  # fmt: skip
 
 
