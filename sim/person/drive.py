@@ -41,7 +41,7 @@ def drive(activation: jax.Array) -> Drive:
     (1 − c)² with the mean openers d and closers c; AU26 (14°) is d = 0.32, AU27 is d = 1.
     Lids: levator palpebrae raises the upper lid (AU5); the palpebral part of orbicularis oculi, p, lifts the lower
     lid and closes by p²: about p = 0.5 is the lid tightener (AU7), p = 1 a blink, shut whatever the levator does.
-    Seal: parts with jaw opening, depressors of the lower and levators of the upper lip; orbicularis oris keeps the lips shut.
+    Seal: parts with jaw opening, depressors of the lower and levators of the upper lip; orbicularis oris keeps shut.
     """
     levator, closer = _each(activation, Muscle.LEVATOR_PALPEBRAE), _each(activation, Muscle.ORBICULARIS_OCULI_PALPEBRAL)
     lift = _LOWER_LIFT * closer * (2 - closer)

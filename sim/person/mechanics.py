@@ -10,6 +10,8 @@ system a frame. What the linear skin gets wrong at large displacements is added 
 (`correction`); at the end lids are kept outside the eyeballs and lips from passing through each other.
 """
 
+import logging
+from functools import cache
 from typing import Any
 
 import equinox as eqx
@@ -23,11 +25,13 @@ from scipy.linalg import cho_factor, cho_solve
 from .. import mesh
 from ..errors import InputError
 from .anatomy import MUSCLES
+from .correction import Correction, terms
 from .drive import drive, jaw_powers, lid_powers
 from .elements import Elements, elements
 from .ports import LID_COLUMNS, eye_centres
 from .sheet import SoftTissue, face_sheet, lid_springs
 
+_log = logging.getLogger(__name__)
 _ITERATIONS = 14
 """Conjugate gradient steps: rounding in single precision, 1e-8 of the largest force in double."""
 _LEAST_STIFFNESS_N_M = 1e-9
@@ -71,7 +75,12 @@ class Face(eqx.Module):
     """(468,) m: how near it may come, 0 for no limit."""
     driver: jax.Array
     """(49, E) of ones and zeros: which activation, or the lips' seal, drives each element."""
+    correction: jax.Array
+    """(F, R): weights of the correction's modes by `correction.terms`; R = 0 for none."""
     names: tuple[str, ...] = eqx.field(static=True)
+    """Of the E elements."""
+    muscle_count: int = eqx.field(static=True)
+    """Elements that are muscles; lip seals follow them."""
 
     def vertices(self, activation: ArrayLike) -> jax.Array:
         """Vertices (…, 468, 3) m in equilibrium with constant activations (…, 48) in 0…1."""
@@ -87,7 +96,12 @@ class Face(eqx.Module):
         beyond_tone = level * (self.k0 * self.l1 + self.k1 * (self.l0 + self.l1 * level))  # k l − k₀ l₀
         pull = beyond_tone - stiffness * (ports @ self.port_shortening)
         force = _balance(self.compliance, stiffness, pull)
-        return jnp.concatenate([driven.jaw[..., None], driven.lids, force], axis=-1)
+        parts = [driven.jaw[..., None], driven.lids, force]
+        if self.correction.size:
+            muscles = slice(self.muscle_count)  # seals come last
+            shortening = force @ self.compliance[:, muscles] + ports @ self.port_shortening[:, muscles]
+            parts.append(terms(beyond_tone[..., muscles], shortening, driven.jaw) @ self.correction)
+        return jnp.concatenate(parts, axis=-1)
 
     def vertices_of(self, coordinates: jax.Array) -> jax.Array:
         """Vertices (…, 468, 3) m for coordinates (…, Q), which may lag behind their equilibrium."""
@@ -115,15 +129,15 @@ def build_face(
 ) -> Face:
     """A face from its tissue, its shape at rest (468, 3) m and its muscles' strengths (a number or (48,)).
 
-    corrected: add the shipped correction for large displacements. Arrays are in JAX's default precision. Raises
-    InputError.
+    corrected: add the shipped correction for large displacements; it was fitted to the mean face, and to others adds
+    what their own forces and shortenings ask for. Arrays are in JAX's default precision. Raises InputError.
     """
     parts = elements(rest, strength)
-    return condensed_face(SoftTissue() if tissue is None else tissue, parts, corrected)
+    return condensed_face(tissue or SoftTissue(), parts, _shipped_correction() if corrected else None)
 
 
-def condensed_face(tissue: SoftTissue, parts: Elements, corrected: bool = False) -> Face:
-    """As `build_face`, for force elements of one's own, e.g. a single muscle."""
+def condensed_face(tissue: SoftTissue, parts: Elements, correction: Correction | None = None) -> Face:
+    """As `build_face`, for force elements of one's own, e.g. a single muscle, and the correction that fits them."""
     sheet = face_sheet(tissue, parts.rest)
     foundation = sheet.foundation_stiffness
     lids = np.repeat(lid_springs(tissue), 3)[:, None]
@@ -139,7 +153,8 @@ def condensed_face(tissue: SoftTissue, parts: Elements, corrected: bool = False)
         pull, pulled, compliance = pull @ basis, pulled @ basis, basis.T @ compliance @ basis
     ports = pull.T @ response[:, :_PORTS]
     ports[:, :3] -= parts.ride
-    columns = np.concatenate([response[:, :_PORTS], pulled], axis=1)
+    modes = np.zeros((0, parts.rest.size)) if correction is None else correction.modes_m.reshape(-1, parts.rest.size)
+    columns = np.concatenate([response[:, :_PORTS], pulled, modes.T], axis=1)
     centres = eye_centres(parts.rest)
     near = np.linalg.norm(parts.rest[:, None] - centres, axis=-1).argmin(1)
     reach = np.linalg.norm((parts.rest - centres[near])[:, :2], axis=1)
@@ -156,8 +171,23 @@ def condensed_face(tissue: SoftTissue, parts: Elements, corrected: bool = False)
         eye_centre=jnp.asarray(centres[near].T),
         eye_radius=jnp.asarray(np.where(reach < _EYE_REACH_M, radius, 0.0)),
         driver=jnp.eye(len(MUSCLES) + 1)[:, np.where(parts.seal, len(MUSCLES), parts.muscle)],
+        correction=jnp.asarray(np.zeros((0, 0)) if correction is None else correction.coefficients, float),
         names=parts.names,
+        muscle_count=int((~parts.seal).sum()),
     )
+
+
+@cache
+def _shipped_correction() -> Correction | None:
+    """The correction that comes with the package, None if it belongs to another anatomy than today's."""
+    try:
+        found = Correction.load()
+    except FileNotFoundError:
+        found = None
+    if found is None or not found.is_for(elements()):
+        _log.warning("the correction for large displacements does not fit this anatomy; make it with fit_person")
+        return None
+    return found
 
 
 def _by_axis(columns: NDArray[np.floating]) -> NDArray[np.floating]:
