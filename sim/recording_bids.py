@@ -123,7 +123,7 @@ def read_bids(path: str | Path) -> Recording:
             channels = tuple(c if full.get(c, MISSING) == MISSING else full[c] for c in channels)
         if beside["events.tsv"].is_file():
             events = [
-                event(float(r["onset"]), _seconds(r["duration"]), r.get("trial_type", "event"), _value(r.get("value")))
+                event(float(r["onset"]), _seconds(r["duration"]), r.get("trial_type", "event"), _value(r.get("detail")))
                 for r in _table(beside["events.tsv"])
             ]
         electrodes = path.with_name(f"{worn[0]}_electrodes.tsv") if worn else path
@@ -221,13 +221,14 @@ def _channels(emg: Stream, electrodes: Electrodes | None) -> str:
     return _tsv(rows)
 
 
+# A column named `value` would be no good: mne-bids then writes each value into the event's name.
 def _events(folder: Path, name: str, recording: Recording, emg: Stream) -> dict[Path, str]:
     rows = [
         {
             "onset": f"{e.onset_s - emg.start_s:.6f}",
             "duration": f"{e.duration_s:.6f}",
             "trial_type": tag(e),
-            "value": MISSING if e.value is None else e.value,
+            "detail": MISSING if e.value is None else e.value,
         }
         for e in recording.events
         if e.onset_s >= emg.start_s
@@ -242,7 +243,7 @@ def _events(folder: Path, name: str, recording: Recording, emg: Stream) -> dict[
             "Description": "What happened, as kind/label.",
             "Levels": {tag(e): f"{e.kind}: {e.label}" for e in recording.events},
         },
-        "value": {"Description": "Intensity, FACS letter or number that belongs to the event."},
+        "detail": {"Description": "Intensity, FACS letter or number that belongs to the event."},
     }
     return {folder / f"{name}_events.tsv": _tsv(rows), folder / f"{name}_events.json": _json(about)}
 

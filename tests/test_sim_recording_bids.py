@@ -123,6 +123,14 @@ def test_an_interrupted_recording_leaves_no_bdf(small_recording, tmp_path, monke
     assert not list(tmp_path.rglob(".writing*"))
 
 
+def test_many_values_do_not_change_what_mne_calls_an_event(small_recording, tmp_path):
+    events = [Event(k, 0.3, "blink", 0.1 * k, "blink") for k in range(1, 6)]
+    several = Recording([small_recording["emg"]], events)
+    path = write_bids(several, tmp_path, subject="1", task="smiles")
+    assert set(read_raw(path).annotations.description) == {"blink/blink"}
+    assert [e.value for e in read_bids(path).events] == pytest.approx([e.value for e in events])
+
+
 def test_electrodes_that_moved_belong_to_another_session(small_recording, tmp_path):
     write_bids(small_recording, tmp_path, subject="1", task="smiles", run=1)
     moved = dict(small_recording.info["electrodes"])
