@@ -146,19 +146,21 @@ def test_amplitudes_and_median_frequency_over_zygomaticus():
 
 
 def test_the_number_of_stand_in_units_does_not_change_the_amplitude(model):
-    finer = build_emg(montage("distal4"), muscles=(ZYGOMATICUS, ORBICULARIS), units=48)
+    finer = build_emg(montage("distal4"), muscles=(ZYGOMATICUS, ORBICULARIS), units=64)
     full = np.ones(len(MUSCLES))
     np.testing.assert_allclose(finer.rms_uv(full), model.rms_uv(full), rtol=0.3)
 
 
-def test_a_missing_muscle_is_silent(smile):
+def test_a_missing_muscle_is_silent():
     strength = np.ones(len(MUSCLES))
-    strength[[ZYGOMATICUS, ORBICULARIS]] = 0
+    strength[ZYGOMATICUS] = 0
     model = build_emg(
         montage("distal4"), muscles=(ZYGOMATICUS, ORBICULARIS), units=16, traits=Traits(strength=strength)
     )
-    for tier in (model.motor_units, model.interference):
-        assert not np.abs(tier(jax.random.key(0), smile).emg_uv).any()
+    for heard in (model.units_uv, model.carriers.filters.reshape(2, -1)):
+        assert not np.abs(heard[0]).any()
+        assert np.isfinite(heard[1]).all()
+        assert np.abs(heard[1]).any()
 
 
 def test_mixing_is_the_principal_direction(model):

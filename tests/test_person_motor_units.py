@@ -62,7 +62,7 @@ def test_intervals_vary_as_asked_and_none_is_impossible(pool, steady):
     intervals = np.diff(mine.sample[mine.unit == 0])
     assert intervals.std() / intervals.mean() == pytest.approx(pool.habit.interval_cv, abs=0.03)
     assert intervals.min() >= 2
-    lagged = np.corrcoef(intervals[:-1], intervals[1:])[0, 1]
+    lagged = float(np.corrcoef(intervals[:-1], intervals[1:])[0, 1])
     assert abs(lagged) < 0.12  # a renewal process: intervals know nothing of each other
 
 
@@ -87,14 +87,13 @@ def test_silence_without_drive_and_a_prompt_start(pool):
     assert 0 <= fired.sample.min() - 250 * 8 < 0.08 * 1000
 
 
-def test_a_shared_drive_makes_units_covary():
-    drive = np.full((7500, 1), 0.4, np.float32)
+def test_a_shared_drive_makes_units_covary(steady):
+    pool = Pool.of((FRONTALIS, ZYGOMATICUS), 20, Habit(common_drive=0.15))
+    shared = spikes(jax.random.key(0), pool, np.full((5000, 2), 0.4, np.float32), CONTROL_HZ)
     correlations = []
-    for shared in (0.0, 0.15):
-        pool = Pool.of((ZYGOMATICUS,), 20, Habit(common_drive=shared))
-        fired = spikes(jax.random.key(0), pool, drive, CONTROL_HZ)
-        slow = np.stack([np.bincount(fired.sample[fired.unit == u] // 200, minlength=300) for u in (0, 3)])
-        correlations.append(np.corrcoef(slow)[0, 1])
+    for fired in (steady.of(1), shared.of(1)):
+        slow = [np.bincount(fired.sample[fired.unit == u] // 200, minlength=200) for u in (0, 3)]
+        correlations.append(float(np.corrcoef(slow[0], slow[1])[0, 1]))
     assert correlations[1] > correlations[0] + 0.2
 
 

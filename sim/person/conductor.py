@@ -98,7 +98,7 @@ class Conductor:
         k = np.pi * np.arange(points // 2 + 1) / (points // 2 * spacing_mm)
         spectrum = self.transfer(k[:, None], k[None, :], depth_mm, fat_mm, radius_mm)
         spectrum[0, 0] = 0.0
-        return dctn(spectrum, type=1) / (points * spacing_mm) ** 2
+        return np.asarray(dctn(spectrum, type=1)) / (points * spacing_mm) ** 2
 
 
 class Kernel(eqx.Module):

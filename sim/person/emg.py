@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
@@ -146,7 +147,7 @@ class EmgModel(eqx.Module):
 
     def _drive(self, excitation: ArrayLike) -> Any:
         """Checked excitation of this model's muscles; values are not checked while JAX traces."""
-        given: Any = excitation if isinstance(excitation, jax.core.Tracer) else np.asarray(excitation)
+        given: Any = excitation if isinstance(excitation, Tracer) else np.asarray(excitation)
         if given.ndim == 0 or given.shape[-1] != len(MUSCLES):
             raise InputError(
                 f"excitation must be (…, {len(MUSCLES)}), a column for each of anatomy.MUSCLES; got shape {given.shape}"

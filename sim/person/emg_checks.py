@@ -141,12 +141,13 @@ def position_gradient_error(model: EmgModel, level: float = 0.35, step_mm: float
         start = jnp.asarray(np.asarray(model.contacts_mm, float))
 
         @jax.jit
+        @jax.value_and_grad
         def total(contacts_mm: jax.Array) -> jax.Array:
             return model.rms_uv(excitation, contacts_mm).sum()
 
-        slope = jax.grad(total)(start)
-        direction = slope / jnp.linalg.norm(slope)  # steepest ascent, where channels do not cancel
-        difference = (total(start + step_mm * direction) - total(start - step_mm * direction)) / (2 * step_mm)
+        slope = total(start)[1]
+        step = step_mm * slope / jnp.linalg.norm(slope)  # steepest ascent, where channels do not cancel
+        difference = (total(start + step)[0] - total(start - step)[0]) / (2 * step_mm)
         return abs(float(jnp.linalg.norm(slope) / difference) - 1)
 
 
