@@ -67,7 +67,7 @@ class ArtefactSpec:
     wander_uv: float = 10.0
     motion_uv_per_mm_s: float = 0.5
     motion_cut_hz: float = 15.0
-    brain_uv: float = 8.0
+    brain_uv: float = 10.0
     blink_uv: float = 120.0
     gaze_uv_per_degree: float = 10.0
     dead_probability: float = 0.0
@@ -86,7 +86,7 @@ _NONE = {"electrode_uv": 0.0, "mains_uv": 0.0, "wander_uv": 0.0, "motion_uv_per_
 PRESETS: Mapping[str, ArtefactSpec] = MappingProxyType(
     {
         "clean": ArtefactSpec(**_NONE, contact_spread=0.0, blink_uv=0.0, gaze_uv_per_degree=0.0),
-        "wired active": ArtefactSpec(electrode_uv=1.0, mains_uv=0.5, wander_uv=3.0),
+        "wired active": ArtefactSpec(electrode_uv=1.0, mains_uv=0.5, wander_uv=1.5),
         "wireless bipolar": ArtefactSpec(electrode_uv=1.0, mains_uv=0.3, motion_uv_per_mm_s=0.8, step_uv=0.17),
         "dry wearable": ArtefactSpec(
             electrode_uv=2.0, flicker_corner_hz=30.0, contact_spread=0.5, mains_uv=3.0, wander_uv=80.0,
@@ -285,7 +285,10 @@ def _wander(rng, spec: ArtefactSpec, seconds: float, contacts: int) -> Array:
 
 
 def _brain(rng, spec: ArtefactSpec, rate_hz: float, samples: int) -> Array:
-    """Two sources (samples, 2): power falls with the square of frequency above 1 Hz, a fifth of it is alpha."""
+    """Two sources (samples, 2): power falls with the square of frequency above 1 Hz, a fifth of it is alpha.
+
+    Adults' EEG is 20-50 µV from peak to peak, which is 7-18 µV RMS; the shape is an engineering model.
+    """
     length = _fast_length(samples)
     frequency = np.fft.rfftfreq(length, 1 / rate_hz)
     slow = np.where(frequency >= 0.3, 1 / (1 + frequency**2), 0)
