@@ -12,6 +12,7 @@ from duchenne.sim import mesh
 from duchenne.sim.errors import InputError, VocabularyError
 from duchenne.sim.facs import PAIRED, Muscle
 from duchenne.sim.person.anatomy import MIRRORED, MUSCLES, muscle_index
+from duchenne.sim.person.correction import Correction
 from duchenne.sim.person.elements import elements
 from duchenne.sim.person.mechanics import build_face, checked_activation, condensed_face
 from duchenne.sim.person.mykin import several_muscles_m, single_muscle_above_tone_m, single_muscle_m
@@ -299,6 +300,32 @@ def test_lid_columns_span_the_arcs():
         powers = [fall, fall**2, fall**3, rise, rise**2, lift, lift**2]
         moved = columns[:, 7:] @ powers
         np.testing.assert_allclose(moved, lid_displacement(mesh.REST, 1, fall, rise, lift).ravel(), atol=2e-5)
+
+
+def test_lips_do_not_pass_through_each_other(shown, rng):
+    drive = rng.uniform(0, 1, (20, 48)) * (rng.random((20, 48)) < 0.3)
+    assert gap_mm(shown(drive)).min() > -1e-3
+
+
+# --- correction ---------------------------------------------------------------------------------------------
+
+
+def test_a_correction_adds_its_modes_and_leaves_rest_alone(face, shown, rng):
+    parts = elements()
+    count = int((~parts.seal).sum())
+    coefficients = np.zeros((6 * count + 2, 2))
+    coefficients[[0, 2 * count]] = [[1.0, 0.0], [0.0, 1.0]]  # the first muscle's force, N, and the jaw, rad
+    modes = np.zeros((2, 468, 3))
+    modes[0, 200] = modes[1, 201] = (0, 0, 1e-3)
+    corrected = condensed_face(SoftTissue(), parts, Correction(coefficients, modes, np.zeros(0), {}))
+    at_rest = vertices_of(corrected, jnp.zeros(48, jnp.float32))
+    np.testing.assert_allclose(at_rest, mesh.REST, atol=1e-8)
+    u = activation(FRONTALIS_MEDIALIS=(1.0, 0.0), DIGASTRIC=1.0)
+    added = np.asarray(vertices_of(corrected, jnp.asarray(u, jnp.float32))) - shown(u)
+    isometric = (parts.k0 + parts.k1)[0] * (parts.l0 + parts.l1)[0] - parts.tone_n[0]
+    np.testing.assert_allclose(added[200], [0, 0, 1e-3 * isometric], atol=1e-7)
+    np.testing.assert_allclose(added[201], [0, 0, 1e-3 * JAW_RANGE_RAD], atol=1e-7)
+    assert np.abs(np.delete(added, [200, 201], axis=0)).max() < 1e-7
 
 
 # --- people and bad input -----------------------------------------------------------------------------------
