@@ -33,7 +33,7 @@ from .mechanics import Face, build_face
 from .motor_units import SAMPLES_PER_STEP
 from .observers import Coding, two_coders
 from .protocols import Protocol, protocol
-from .repertoire import UNITS, excite, unit_index
+from .repertoire import UNITS, WEIGHTS, excite, unit_index
 from .sheet import SoftTissue
 from .traits import Traits
 
@@ -152,7 +152,7 @@ class Person:
         # A resting tone moved the face before it was called neutral.
         at_rest = _coordinates(self.face, activate(_tone(self), rate_hz, slow))[-1]
         moving = relax(_coordinates(self.face, activation) - at_rest, rate_hz, slow)
-        visible = _visible(behaviour.au, rate_hz, slow)
+        visible = _visible(behaviour.au * _reach(self.traits), rate_hz, slow)
         return Motion(self.face, rate_hz, np.asarray(activation)[:steps], np.asarray(moving)[:steps], visible)
 
     def perform(
@@ -266,6 +266,12 @@ def _tone(person: Person) -> jax.Array:
 def _slowed(dynamics: Dynamics, factor: float) -> Dynamics:
     names = ("activate_s", "deactivate_s", "twitch_s", "lid_s", "jaw_s", "creep_s")
     return replace(dynamics, **{name: factor * getattr(dynamics, name) for name in names})
+
+
+def _reach(traits: Traits) -> Array:
+    """Share (A, 2) of each unit's muscles that the drive reaches, by their weights: below 1 in a palsy."""
+    reach = [(WEIGHTS[:, place::2] * traits.drive[place::2]).sum(1) / WEIGHTS[:, place::2].sum(1) for place in (0, 1)]
+    return np.stack(reach, -1)
 
 
 _LIDS = tuple(unit_index(code) for code in ("AU5", "AU7", "AU45"))
