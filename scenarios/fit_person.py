@@ -1,36 +1,42 @@
 """Make the person's data anew: poses solved by the nonlinear reference, and the correction fitted to them.
 
-Needed after every change of muscles, tissue, jaw or lids (`Correction.is_for` notices the first). 500 poses take
-some five minutes on two cores.
+Needed after every change of muscles, tissue, jaw or lids (`Correction.is_for` notices the first). A pose takes about
+half a second on one core.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from functools import reduce
 from multiprocessing import get_context
+from operator import add
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from ..sim.facs import PAIRED, Muscle
 from ..sim.person.anatomy import MUSCLES, muscle_index
-from ..sim.person.correction import Correction, SolvedPoses, evaluate, fit, nested_error_mm
+from ..sim.person.correction import SolvedPoses, evaluate, fit
 from ..sim.person.drive import drive, jaw_powers, lid_powers
 from ..sim.person.mechanics import Face, build_face
 from ..sim.person.ports import JAW_RANGE_RAD
 from ..sim.person.reference import ReferenceFace
 from ..sim.person.repertoire import EXPRESSIONS, REPERTOIRES, UNITS, excite, repertoire
 from ..sim.person.sheet import SoftTissue
+from ..sim.person.traits import Traits
 
 Array = NDArray[np.floating]
 Progress = Callable[[str, int, int], None]
 
 KINDS = {"random": 0.5, "expression": 0.35, "unit": 0.15}
 """Shares of the kinds of poses."""
+PEOPLE, PEOPLE_SHARE = 15, 0.4
+TEST_SHARE = 0.2
+PEOPLE_FIGURES = ("poses_test", "vertex_error_rms_mm", "linear_error_rms_mm", "motion_rms_mm", "worst_vertex_p95_mm")
 _WIDEST_JAW_RAD = float(np.radians(22.0))
 _DIGASTRIC = [muscle_index(Muscle.DIGASTRIC, of) for of in PAIRED]
 _NOT_SKIN = np.array([name in (Muscle.MASSETER, Muscle.TEMPORALIS, Muscle.DIGASTRIC) for name, _ in MUSCLES])
@@ -45,51 +51,42 @@ class FittedPerson:
 
 
 def fit_person(
-    folder: Path, seed: int = 0, *, poses: int = 500, workers: int = 2, nested: bool = False,
+    folder: Path, seed: int = 0, *, poses: int = 500, workers: int = 2,
     progress: Progress = lambda stage, done, total: None,
 ) -> FittedPerson:  # fmt: skip
     """Write `person_skin.npz` into `folder`.
 
-    Figures are of the fifth of the poses that took no part in the fit; `nested` adds a 4-fold figure over all poses,
-    `nested_error_rms_mm`.
+    Poses are of the mean face and, `PEOPLE_SHARE` of them, of sampled people, so that the correction learns what of it
+    goes with force and what with the softness of a skin. The last fifth of each takes no part in the fit and measures
+    it: figures are of the mean face, those with `people_` before their name of people that the fit has not met.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    activation, kind = sample_poses(np.random.default_rng(seed), poses)
-    reference = ReferenceFace()
-    solved = solve_poses(
-        reference, activation, kind, workers=workers, progress=lambda done, total: progress("poses", done, total)
-    )
-    correction = fit(solved, reference.elements)
+    rng = np.random.default_rng(seed)
+    per_person = max(4, round(PEOPLE_SHARE * poses / PEOPLE))
+    mean = ReferenceFace()
+    people = [mean, *(reference_of(Traits.sample(rng)) for _ in range(PEOPLE))]
+    counts = [poses - PEOPLE * per_person, *[per_person] * PEOPLE]
+    drawn = [sample_poses(rng, count) for count in counts]
+    solved = solve_people(people, drawn, workers=workers, progress=lambda done, total: progress("poses", done, total))
+    first, met = round((1 - TEST_SHARE) * len(solved[0])), round((1 - TEST_SHARE) * PEOPLE)
+    train = reduce(add, (solved[0][slice(0, first)], *solved[1 : 1 + met]))
+    correction = fit(train[rng.permutation(len(train))], mean.elements)
+    strangers = evaluate(correction, reduce(add, solved[1 + met :]))
+    figures = {
+        "poses_fit": float(len(train)),
+        **evaluate(correction, solved[0][slice(first, None)]),
+        **{f"people_{name}": strangers[name] for name in PEOPLE_FIGURES},
+        "poses_lost": float(poses - sum(map(len, solved))),
+    }
     file = folder / "person_skin.npz"
-    correction.save(file)
-    figures = {**correction.figures, "poses_lost": float(poses - len(solved))}
-    if nested:
-        figures["nested_error_rms_mm"] = nested_error_mm(solved, reference.elements)
+    replace(correction, figures=figures).save(file)
     return FittedPerson(file, figures)
 
 
-def other_people(
-    correction: Correction, seed: int = 1, *, poses: int = 60, workers: int = 2,
-    progress: Progress = lambda stage, done, total: None,
-) -> dict[str, float]:  # fmt: skip
-    """Errors of a correction on fresh poses of the mean face and of faces with softer and stiffer skin.
-
-    Returns `vertex_error_rms_mm`, `linear_error_rms_mm` and `worst_vertex_p95_mm` for each, with `_young_0.7` and
-    `_young_1.5` after the names for the others.
-    """
-    figures = {}
-    for factor in (1.0, 0.7, 1.5):
-        activation, kind = sample_poses(np.random.default_rng(seed), poses)
-        label = "" if factor == 1 else f"_young_{factor:g}"
-        reference = ReferenceFace(SoftTissue().scaled(young_pa=factor))
-        solved = solve_poses(
-            reference, activation, kind, workers=workers,
-            progress=lambda done, total, label=label: progress("people" + label, done, total),
-        )  # fmt: skip
-        found = evaluate(correction, solved)
-        for name in ("vertex_error_rms_mm", "linear_error_rms_mm", "worst_vertex_p95_mm"):
-            figures[name + label] = found[name]
-    return figures
+def reference_of(traits: Traits) -> ReferenceFace:
+    """The nonlinear reference of one person."""
+    tissue = SoftTissue().scaled(young_pa=traits.young, thickness_m=traits.thickness)
+    return ReferenceFace(tissue, traits.shape.rest_m(), traits.strength)
 
 
 def sample_poses(rng: np.random.Generator, count: int) -> tuple[Array, NDArray[np.str_]]:
@@ -134,19 +131,34 @@ def _unit(rng: np.random.Generator) -> Array:
 def solve_poses(
     reference: ReferenceFace,
     activation: Array,
-    kind: NDArray[np.str_] | None = None,
+    kind: NDArray[np.str_],
     *,
     workers: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> SolvedPoses:
     """Solve activations (N, 48) with the reference and the linear map; those that do not converge are left out."""
-    solutions = []
-    for index, vertices in enumerate(_solutions(reference, activation, workers)):
-        solutions.append(vertices)
-        progress(index + 1, len(activation))
-    kept = [index for index, vertices in enumerate(solutions) if vertices is not None]
-    names = np.full(len(activation), "pose") if kind is None else kind
-    return as_solved(reference, activation[kept], np.array([solutions[index] for index in kept]), names[kept])
+    return solve_people([reference], [(activation, kind)], workers=workers, progress=progress)[0]
+
+
+def solve_people(
+    references: Sequence[ReferenceFace],
+    drawn: Sequence[tuple[Array, NDArray[np.str_]]],
+    *,
+    workers: int = 1,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[SolvedPoses]:
+    """Solve for each reference its own activations (N, 48) of kinds (N,), see `solve_poses`."""
+    tasks = [(person, one) for person, (activation, _) in enumerate(drawn) for one in activation]
+    solutions: list[list[Array | None]] = [[] for _ in references]
+    for done, ((person, _), vertices) in enumerate(zip(tasks, _solutions(references, tasks, workers), strict=True)):
+        solutions[person].append(vertices)
+        progress(done + 1, len(tasks))
+    result = []
+    for reference, (activation, kind), found in zip(references, drawn, solutions, strict=True):
+        kept = [index for index, vertices in enumerate(found) if vertices is not None]
+        vertices = np.array([vertices for vertices in found if vertices is not None])
+        result.append(as_solved(reference, activation[kept], vertices.reshape(-1, 468, 3), kind[kept]))
+    return result
 
 
 def as_solved(reference: ReferenceFace, activation: Array, vertices_m: Array, kind: NDArray[np.str_]) -> SolvedPoses:
@@ -183,28 +195,42 @@ def _linear(face: Face, activation: jax.Array) -> tuple[jax.Array, jax.Array, ja
     return moved, coordinates[:, 7:] @ face.compliance + ports @ face.port_shortening, driven.jaw
 
 
-_WORKER: dict[str, ReferenceFace] = {}
+_WORKER: dict[str, Sequence[ReferenceFace]] = {}
+_Task = tuple[int, Array]
 
 
-def _solutions(reference: ReferenceFace, activation: Array, workers: int) -> Iterator[Array | None]:
-    """Vertices in the order of the activations; None for a pose that did not converge."""
+def _solutions(references: Sequence[ReferenceFace], tasks: Sequence[_Task], workers: int) -> Iterator[Array | None]:
+    """Vertices in the order of the tasks (reference, activation); None for a pose that did not converge."""
     if workers <= 1:
         with threadpool_limits(1):
-            for one in activation:
-                yield _solve(reference, one)
+            for person, activation in tasks:
+                yield _solve(references[person], activation)
         return
-    setup: tuple[SoftTissue, Array, ArrayLike] = (reference.tissue, reference.rest, reference.strength)
-    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_set_up_worker, initargs=setup) as pool:
-        yield from pool.map(_solve_in_worker, activation, chunksize=4)
+    recipes = [_recipe(reference) for reference in references]
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_set_up_worker, initargs=(recipes,)) as pool:
+        yield from pool.map(_solve_in_worker, tasks, chunksize=4)
 
 
-def _set_up_worker(tissue: SoftTissue, rest: Array, strength: ArrayLike) -> None:
+_Recipe = tuple[Mapping[str, object], Array, Array]
+
+
+def _recipe(reference: ReferenceFace) -> _Recipe:
+    """What a reference is made of, in a form that can be sent to another process."""
+    tissue = {f.name: getattr(reference.tissue, f.name) for f in fields(reference.tissue)}
+    plain = {name: dict(value) if isinstance(value, Mapping) else value for name, value in tissue.items()}
+    return plain, reference.rest, np.asarray(reference.strength, float)
+
+
+def _set_up_worker(recipes: Sequence[_Recipe]) -> None:
     threadpool_limits(1)  # the matrices are small; threads would only fight the other workers
-    _WORKER["reference"] = ReferenceFace(tissue, rest, strength)
+    _WORKER["references"] = [
+        ReferenceFace(SoftTissue(**tissue), rest, strength)  # pyright: ignore[reportArgumentType]
+        for tissue, rest, strength in recipes
+    ]
 
 
-def _solve_in_worker(activation: Array) -> Array | None:
-    return _solve(_WORKER["reference"], activation)
+def _solve_in_worker(task: _Task) -> Array | None:
+    return _solve(_WORKER["references"][task[0]], task[1])
 
 
 def _solve(reference: ReferenceFace, activation: Array) -> Array | None:

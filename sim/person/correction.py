@@ -13,7 +13,7 @@ muscles or tissue it is to be fitted anew (`scenarios/fit_person.py`), and `Corr
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import IO
@@ -33,7 +33,7 @@ Array = NDArray[np.floating]
 MODES = 48
 """Modes that are kept; all of them lower the error by less than a hundredth of a millimetre more."""
 RIDGES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
-_TEST_SHARE, _CHOICE_SHARE = 0.2, 0.2
+_CHOICE_SHARE = 0.2
 _FORMAT = "duchenne person skin, 1"
 _SHIPPED = files("duchenne.sim.person") / "data" / "person_skin.npz"
 _SAME = 1e-3
@@ -143,6 +143,10 @@ class SolvedPoses:
     def __getitem__(self, which: NDArray[np.int64] | slice) -> "SolvedPoses":
         return SolvedPoses(*(getattr(self, name)[which] for name in self.__dataclass_fields__))
 
+    def __add__(self, other: "SolvedPoses") -> "SolvedPoses":
+        pairs = ((getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__)
+        return SolvedPoses(*(np.concatenate(pair) for pair in pairs))
+
     def mirrored(self, partner: NDArray[np.int64]) -> "SolvedPoses":
         """The same poses in the mirror; `partner` from `mirrored_elements`."""
         return SolvedPoses(
@@ -158,27 +162,18 @@ class SolvedPoses:
 
 
 def fit(poses: SolvedPoses, parts: Elements) -> Correction:
-    """Fit a correction to poses in random order.
+    """Fit a correction to poses in random order, `parts` of the mean face.
 
-    The last fifth of the poses is the test; it takes no part in anything but the figures. The last fifth of the others
-    chooses the ridge. Raises InputError for fewer than 40 poses.
+    The last fifth of the poses chooses the ridge; then the fit is repeated with all of them. Poses that are to measure
+    it must be others. Raises InputError for fewer than 40 poses.
     """
     if len(poses) < 40:
         raise InputError(f"a fit needs 40 poses or more, got {len(poses)}")
-    first = round((1 - _TEST_SHARE) * len(poses))
-    train, test = poses[slice(0, first)], poses[slice(first, None)]
-    found = _fit_chosen(train, parts)
-    return replace(found, figures={"poses_fit": float(len(train)), **evaluate(found, test)})
-
-
-def nested_error_mm(poses: SolvedPoses, parts: Elements, folds: int = 4) -> float:
-    """Held-out rms vertex error over all poses: each fold is predicted by a fit, ridge included, to the others."""
-    square, indices = 0.0, np.arange(len(poses))
-    for fold in range(folds):
-        held_out = indices % folds == fold
-        found = _fit_chosen(poses[indices[~held_out]], parts)
-        square += float(np.sum(_errors(found, poses[indices[held_out]]) ** 2))
-    return 1e3 * float(np.sqrt(square / (len(poses) * mesh.VERTEX_COUNT)))
+    first = round((1 - _CHOICE_SHARE) * len(poses))
+    taught, choosing = poses[slice(0, first)], poses[slice(first, None)]
+    trials = _fits(taught, parts, RIDGES)
+    ridge = min(zip((_rms_mm(_errors(trial, choosing)) for trial in trials), RIDGES, strict=True))[1]
+    return _fits(poses, parts, (ridge,))[0]
 
 
 def evaluate(correction: Correction, poses: SolvedPoses) -> dict[str, float]:
@@ -206,15 +201,6 @@ def evaluate(correction: Correction, poses: SolvedPoses) -> dict[str, float]:
         of = poses.kind == kind
         figures[f"error_{kind}_mm"], figures[f"motion_{kind}_mm"] = _rms_mm(off[of]), _rms_mm(motion[of])
     return figures
-
-
-def _fit_chosen(poses: SolvedPoses, parts: Elements) -> Correction:
-    """A fit whose ridge is chosen on the last fifth of these poses and which is then taught all of them."""
-    first = round((1 - _CHOICE_SHARE) * len(poses))
-    taught, choosing = poses[slice(0, first)], poses[slice(first, None)]
-    trials = _fits(taught, parts, RIDGES)
-    ridge = min(zip((_rms_mm(_errors(trial, choosing)) for trial in trials), RIDGES, strict=True))[1]
-    return _fits(poses, parts, (ridge,))[0]
 
 
 def _fits(poses: SolvedPoses, parts: Elements, ridges: tuple[float, ...]) -> list[Correction]:
