@@ -22,6 +22,7 @@ from zipfile import BadZipFile
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from numpy.typing import NDArray
 
 from .. import mesh
@@ -53,7 +54,7 @@ class Correction:
     signature: Array
     figures: Mapping[str, float]
 
-    def weights(self, isometric_n: jax.Array, shortening_m: jax.Array, jaw_rad: jax.Array) -> jax.Array:
+    def weights(self, isometric_n: ArrayLike, shortening_m: ArrayLike, jaw_rad: ArrayLike) -> jax.Array:
         """Weights (…, R) of the modes.
 
         isometric_n (…, E): force of each muscle element beyond its tone if nothing moved, k l − k₀ l₀.
@@ -98,10 +99,10 @@ class Correction:
             raise ModelFileError(f"{file} is no fitted correction ({error}); fit one or give another path") from error
 
 
-def terms(isometric_n: jax.Array, shortening_m: jax.Array, jaw_rad: jax.Array) -> jax.Array:
+def terms(isometric_n: ArrayLike, shortening_m: ArrayLike, jaw_rad: ArrayLike) -> jax.Array:
     """Terms (…, F = 6 E + 2): forces, shortenings (cm), jaw, their squares, and the first two times the jaw."""
-    jaw = jaw_rad[..., None]
-    pulls = jnp.concatenate([isometric_n, 100 * shortening_m], axis=-1)
+    jaw = jnp.asarray(jaw_rad)[..., None]
+    pulls = jnp.concatenate([jnp.asarray(isometric_n), 100 * jnp.asarray(shortening_m)], axis=-1)
     first = jnp.concatenate([pulls, jaw], axis=-1)
     return jnp.concatenate([first, first * first, pulls * jaw], axis=-1)
 
@@ -156,9 +157,7 @@ class SolvedPoses:
 
     def terms(self) -> Array:
         """Terms (N, F)."""
-        return np.asarray(
-            terms(jnp.asarray(self.isometric_n), jnp.asarray(self.shortening_m), jnp.asarray(self.jaw_rad))
-        )
+        return np.asarray(terms(self.isometric_n, self.shortening_m, self.jaw_rad))
 
 
 def fit(poses: SolvedPoses, parts: Elements) -> Correction:
