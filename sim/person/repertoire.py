@@ -128,6 +128,17 @@ REPERTOIRES = ("posed", "prototype")
 OPTIONAL_STRENGTH = 0.6
 """Strength of a unit that not everybody shows, against 1 for the others; *unknown*, 0.3-1."""
 
+_PRACTISED = (12,)
+_HARD_AT_WILL = (1, 5, 6, 7, 11, 15, 16, 20, 23, 24)
+_AT_WILL = np.array([1.0 if u.number in _PRACTISED else 0.45 if u.number in _HARD_AT_WILL else 0.67 for u in UNITS])
+"""How strongly each unit (A,) is posed, against the smile that everybody has practised.
+
+People find the others hard to pose (skin-musculoskeletal paper § 4.3), some units more than others: Ekman's reliable
+muscles, which a survey of controllability confirmed (Mehu et al. 2012; abstract seen, the list is from memory and
+the rarely used 5, 7, 11 and 16 were put with it). The three grades are *unknown* (0.3-1). Where they were chosen it was
+known that the smile stands out among eight real people's expressions; no number was fitted to them.
+"""
+
 DUCHENNE = MappingProxyType({"spontaneous": 0.9, "posed": 0.9})
 """Probability that a smile has AU6. Distal-EMG paper § 7: human coders saw the marker with the lip movement about
 90 % of the time, independently of the block."""
@@ -169,6 +180,7 @@ def repertoire(name: str, rng: np.random.Generator | None = None) -> Array:
         for number, probability in optional.items():
             if (rng.random() if rng else 0.5) < probability:
                 targets[index, _ROW[number]] = OPTIONAL_STRENGTH
+        targets[index] *= _AT_WILL[:, None]
     if rng is not None and name == "posed" and rng.random() < 0.5:
         contempt = EXPRESSIONS.index("contempt")
         targets[contempt] = targets[contempt][:, ::-1]
