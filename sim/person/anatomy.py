@@ -247,7 +247,7 @@ ANATOMY: tuple[MuscleAnatomy, ...] = (
         fibres=Fibres(strips=(((30, 10), (20, -32)),), width_mm=10, depth_mm=(2, 4)),
         pulls=(
             Line(
-                insertion=(37, 39, 40, 167, 165, 92),
+                insertion=(37, 39, 40, 72, 73, 74, 38, 41, 42, 82, 81),
                 origin_vertex=230,
                 origin_offset_mm=(2, -1, -4),
                 max_force_n=1.2,
@@ -386,9 +386,9 @@ ANATOMY: tuple[MuscleAnatomy, ...] = (
         pulls=(
             Ring(  # draws the corners in and forward
                 vertices=(37, 39, 40, 185, 61, 146, 91, 181, 84, 76, 57),
-                weights=(0.5, 0.5, 0.8, 1, 2, 1, 0.8, 0.5, 0.5, 2, 2),
+                weights=(0.5, 0.5, 0.8, 1, 1.5, 1, 0.8, 0.5, 0.5, 1.2, 1.2),
                 centre=(0, 17),
-                axial=0.7,
+                axial=0.2,
                 max_force_n=2.0,
                 shortening_m=0.016,
                 wrap=0.3,
