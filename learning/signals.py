@@ -62,14 +62,28 @@ def median_frequency_hz(
 
     rest_uv: EMG at rest whose spectrum is subtracted first, for what a contraction adds.
     """
-    frequency, power = _spectrum(emg_uv, rate_hz)
+    frequency, power = spectrum(emg_uv, rate_hz)
     if rest_uv is not None:
-        power = np.maximum(power - _spectrum(rest_uv, rate_hz)[1], 0.0)
-    inside = (frequency >= band_hz[0]) & (frequency <= band_hz[1])
-    share = np.cumsum(power[inside], axis=0)
-    if not (share[-1] > 0).all():
+        power = power - spectrum(rest_uv, rate_hz)[1]
+    return halving_frequency_hz(frequency, power, band_hz)
+
+
+def halving_frequency_hz(frequency_hz: Array, power: Array, band_hz: tuple[float, float] = SURFACE_BAND_HZ) -> Array:
+    """Frequency (…) that halves a spectrum (F, …) within a band; what is negative there counts as nothing.
+
+    Raises `InputError` where there is no power.
+    """
+    inside = (frequency_hz >= band_hz[0]) & (frequency_hz <= band_hz[1])
+    summed = np.cumsum(np.maximum(power[inside], 0.0), axis=0)
+    if not (summed[-1] > 0).all():
         raise InputError(f"no power between {band_hz[0]:g} and {band_hz[1]:g} Hz; is a channel dead?")
-    return frequency[inside][(share >= 0.5 * share[-1]).argmax(axis=0)]
+    return frequency_hz[inside][(summed >= 0.5 * summed[-1]).argmax(axis=0)]
+
+
+def spectrum(emg_uv: ArrayLike, rate_hz: float, *, segment_s: float = 0.25) -> tuple[Array, Array]:
+    """Frequencies (F,) Hz and power density (F, …) µV²/Hz of EMG (T, …), by Welch's method."""
+    emg = _checked(emg_uv, rate_hz)
+    return signal.welch(emg, rate_hz, nperseg=min(int(segment_s * rate_hz), len(emg)), axis=0)
 
 
 def lead_s(leader: ArrayLike, follower: ArrayLike, rate_hz: float, *, most_s: float = 1.5) -> float:
@@ -86,11 +100,6 @@ def lead_s(leader: ArrayLike, follower: ArrayLike, rate_hz: float, *, most_s: fl
     lags = signal.correlation_lags(len(two), len(one))
     near = np.abs(lags) <= most_s * rate_hz
     return float(lags[near][signal.correlate(two, one)[near].argmax()] / rate_hz)
-
-
-def _spectrum(emg_uv: ArrayLike, rate_hz: float) -> tuple[Array, Array]:
-    emg = _checked(emg_uv, rate_hz)
-    return signal.welch(emg, rate_hz, nperseg=min(int(rate_hz / 4), len(emg)), axis=0)
 
 
 def _checked(values: ArrayLike, rate_hz: float) -> Array:

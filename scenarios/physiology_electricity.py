@@ -13,6 +13,7 @@ from ..sim.person import emg_checks
 from ..sim.person.anatomy import MUSCLES, muscle_index
 from ..sim.person.electrodes import montage
 from ..sim.person.emg import EmgModel, build_emg
+from ..sim.person.habits import Habits
 from .checks import Check
 
 ZYGOMATICUS = muscle_index(Muscle.ZYGOMATICUS_MAJOR, Side.LEFT)
@@ -24,6 +25,7 @@ def checks() -> Iterator[Check]:
     yield from _conductor()
     yield from _crosstalk()
     yield from _drive()
+    yield from _jaw()
     yield from _gradient()
 
 
@@ -96,6 +98,21 @@ def _drive() -> Iterator[Check]:
         source="two tiers, one signal",
     )  # fmt: skip
     yield from _firing(model)
+
+
+def _jaw() -> Iterator[Check]:
+    """Pairs of large electrodes over the jaw's muscles at the mean person's tone and in a full clench."""
+    source = "Ferrario et al. 1993, 92 people: rest and clench {} µV"
+    for muscle, published in ((Muscle.MASSETER, "1.4 and 157-216"), (Muscle.TEMPORALIS, "1.9 and 162-182")):
+        place = muscle_index(muscle, Side.LEFT)
+        pair = emg_checks.pair_over(muscle, apart_mm=20.0, radius_mm=5.0)
+        model = build_emg(pair, rate_hz=1000, muscles=(place,))
+        tone = float(Habits().tone[place])
+        levels = [float(model.rms_uv(emg_checks.drive_of(muscle, Side.LEFT, u))[0]) for u in (tone, 1.0)]
+        yield Check(topic="amplitude", what=f"{muscle} pair at rest", got=levels[0], low=0.5, high=4, unit="µV",
+                    source=source.format(published))  # fmt: skip
+        yield Check(topic="amplitude", what=f"{muscle} pair in a full clench", got=levels[1], low=120, high=280,
+                    unit="µV", source=source.format(published))  # fmt: skip
 
 
 def median_frequency() -> float:

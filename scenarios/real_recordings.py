@@ -14,8 +14,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.io import loadmat
-from scipy.signal import butter, find_peaks, savgol_filter, sosfiltfilt, welch
+from scipy.signal import find_peaks, savgol_filter
 
+from ..learning.signals import bandpass, halving_frequency_hz, rms_uv, spectrum
 from ..sim.errors import InputError
 
 Array = NDArray[np.floating]
@@ -28,28 +29,6 @@ BAND_HZ = (20.0, 400.0)
 SITES = ("above eye", "below eye", "beside eye", "forehead", "beside mouth", "above mouth", "cheek", "jaw")
 POSED = ("neutral", "happiness", "sadness", "surprise", "disgust", "anger", "fear")
 """Rows of the eight-site pattern; the data call the second one smile."""
-
-
-def band_passed(emg_uv: ArrayLike, rate_hz: float, band_hz: tuple[float, float] = BAND_HZ) -> Array:
-    """EMG (T, …) µV through a zero-phase Butterworth band-pass of fourth order."""
-    upper = min(band_hz[1], 0.49 * rate_hz)
-    sections = butter(4, (band_hz[0], upper), "band", fs=rate_hz, output="sos")
-    return np.asarray(sosfiltfilt(sections, np.asarray(emg_uv, float), axis=0))
-
-
-def spectrum(emg_uv: ArrayLike, rate_hz: float, seconds: float = 0.5) -> tuple[Array, Array]:
-    """Frequencies (F,) Hz and power density (F, …) µV²/Hz by Welch's method in windows of `seconds`."""
-    emg = np.asarray(emg_uv, float)
-    frequency, density = welch(emg, rate_hz, nperseg=min(int(seconds * rate_hz), len(emg)), axis=0)
-    return frequency, density
-
-
-def median_frequency_hz(frequency_hz: Array, density: Array, band_hz: tuple[float, float] = BAND_HZ) -> Array:
-    """Frequency (…) that halves the power of a spectrum (F, …) within a band; NaN where there is none."""
-    inside = (frequency_hz >= band_hz[0]) & (frequency_hz <= band_hz[1])
-    summed = np.cumsum(np.maximum(density[inside], 0), axis=0)
-    half = (summed >= 0.5 * summed[-1]).argmax(0)
-    return np.where(summed[-1] > 0, frequency_hz[inside][half], np.nan)
 
 
 @dataclass(frozen=True)
@@ -107,19 +86,20 @@ class ThreeMuscles:
     @property
     def rms_uv(self) -> Array:
         """(3,) within 20-400 Hz."""
-        return band_passed(self.emg_uv, self.rate_hz).std(0)
+        return rms_uv(self.emg_uv, self.rate_hz, BAND_HZ)
 
     @property
     def median_hz(self) -> Array:
         """(3,) within 20-400 Hz, over the whole recording, rest and mains included."""
-        return median_frequency_hz(*spectrum(band_passed(self.emg_uv, self.rate_hz), self.rate_hz))
+        filtered = bandpass(self.emg_uv, self.rate_hz, BAND_HZ)
+        return halving_frequency_hz(*spectrum(filtered, self.rate_hz, segment_s=0.5), BAND_HZ)
 
     def bursts(self, channel: int, strongest: int = 7) -> "Burst":
         """The strongest tenths of a second of a channel against its quietest quarter.
 
         Only the zygomaticus (7 tenths) and the levator hold a contraction; the corrugator's excess is mains.
         """
-        filtered = band_passed(self.emg_uv[:, channel], self.rate_hz)
+        filtered = bandpass(self.emg_uv[:, channel], self.rate_hz, BAND_HZ)
         length = int(0.1 * self.rate_hz)
         blocks = filtered[: len(filtered) // length * length].reshape(-1, length)
         rms = np.sqrt((blocks**2).mean(1))
@@ -148,7 +128,7 @@ class Burst:
     @property
     def median_hz(self) -> float:
         """Median frequency of contraction minus rest."""
-        return float(median_frequency_hz(self.frequency_hz, self.active - self.rest))
+        return float(halving_frequency_hz(self.frequency_hz, self.active - self.rest, BAND_HZ))
 
     def share(self, low_hz: float, high_hz: float) -> float:
         """Share of contraction minus rest that lies in a band, of all within 20-400 Hz."""

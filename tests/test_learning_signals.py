@@ -29,6 +29,14 @@ def test_the_smile_reader_follows_the_strength_of_a_contraction(rng):
     assert np.corrcoef(read[1000:-1000], strength[1000:-1000])[0, 1] > 0.9
 
 
+def test_a_flat_spectrum_is_halved_in_the_middle_of_the_band():
+    frequency = np.arange(0, 500.0)
+    flat = np.ones((500, 2))
+    assert signals.halving_frequency_hz(frequency, flat, (20, 400)) == pytest.approx([210, 210], abs=1)
+    with pytest.raises(InputError, match="dead"):
+        signals.halving_frequency_hz(frequency, -flat)
+
+
 @pytest.mark.parametrize("lead", [0.23, -0.1])
 def test_lead_is_found_with_its_sign(rng, lead):
     course = np.convolve(rng.normal(size=20_000), np.hanning(500), "same")

@@ -66,15 +66,6 @@ def test_a_wrong_file_is_named(tmp_path):
         real.three_muscles(tmp_path)
 
 
-def test_median_frequency_of_a_known_spectrum():
-    frequency = np.arange(0, 500.0)
-    flat = np.ones((500, 2))
-    np.testing.assert_allclose(real.median_frequency_hz(frequency, flat), 210, atol=1)
-    assert np.isnan(real.median_frequency_hz(frequency, 0 * flat[:, 0]))
-    tone = np.sin(2 * np.pi * 100 * np.arange(4000) / 1000)
-    assert real.median_frequency_hz(*real.spectrum(tone, 1000.0)) == pytest.approx(100, abs=2)
-
-
 def test_rise_of_a_known_ramp():
     time_s = np.arange(0, 10, 0.01)
     ramps = np.interp(time_s % 2.5, [0, 0.5, 1.0, 2.0, 2.5], [0, 0, 1, 1, 0])
