@@ -29,7 +29,7 @@ HELD_OUT_SEED = 20262
 """Poses of this seed take no part in fitting the correction."""
 
 
-def bench_person(progress: Progress = _silent, count: int = 60) -> Figures:
+def bench_person(progress: Progress = _silent, count: int = 200) -> Figures:
     """Speed, accuracy and invertibility of the person's face.
 
     `frames_per_s`: all 468 vertices from activations in batches of 1024, one core; `frames_per_s_gradient` with the

@@ -310,7 +310,7 @@ def train_robot(
 def train_person(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for person_skin.npz.")] = Path("out/person"),
     seed: Annotated[int, typer.Option(help="Seed of the poses.")] = 0,
-    poses: Annotated[int, typer.Option(min=40, help="Poses to solve with the nonlinear skin.")] = 500,
+    poses: Annotated[int, typer.Option(min=40, help="Poses to solve with the nonlinear skin.")] = 1600,
     as_json: Json = False,
 ) -> None:
     """Fit the person's fast skin map to the nonlinear reference anew, as after a change of muscles or tissue.

@@ -154,7 +154,7 @@ def run_robot(out: Path, *, seed: int = 0, poses: int = 2000, as_json: bool = Fa
     return 0
 
 
-def run_person(out: Path, *, seed: int = 0, poses: int = 500, as_json: bool = False) -> int:
+def run_person(out: Path, *, seed: int = 0, poses: int = 1600, as_json: bool = False) -> int:
     """Fit a person's fast skin map anew; see `duchenne train person --help`."""
     from .fit_person import fit_person
 

@@ -8,7 +8,7 @@ import pytest
 from duchenne.scenarios.fit_person import KINDS, sample_poses, solve_poses
 from duchenne.sim import mesh
 from duchenne.sim.errors import InputError, ModelFileError
-from duchenne.sim.person.correction import Correction, SolvedPoses, evaluate, fit, mirrored_elements, terms
+from duchenne.sim.person.correction import Correction, SolvedPoses, evaluate, fit, mirrored_elements, neighbours, terms
 from duchenne.sim.person.elements import elements
 from duchenne.sim.person.mechanics import build_face
 from duchenne.sim.person.reference import ReferenceFace
@@ -93,7 +93,8 @@ def test_what_its_terms_can_say_is_learnt(rng):
 
 
 def test_errors_are_those_of_a_correction_that_does_nothing(fresh):
-    idle = Correction(np.zeros((6 * ELEMENTS + 2, 1)), np.zeros((1, mesh.VERTEX_COUNT, 3)), np.zeros((1, 5)), {})
+    nothing = np.zeros((6 * ELEMENTS + 2, 1)), np.zeros((1, mesh.VERTEX_COUNT, 3))
+    idle = Correction(*nothing, np.zeros((0, 2), int), np.zeros((1, 5)), {})
     figures = evaluate(idle, fresh)
     off = np.linalg.norm(fresh.reference_m - fresh.linear_m, axis=-1)
     assert figures["vertex_error_rms_mm"] == pytest.approx(1e3 * np.sqrt(np.mean(off**2)))
@@ -115,7 +116,19 @@ def test_it_survives_saving(shipped):
 
 
 def test_terms_have_no_constant():
-    assert terms(np.zeros(3), np.zeros(3), np.zeros(())).shape == (6 * 3 + 2,)
+    found = terms(np.zeros(3), np.zeros(3), np.zeros(()), [(0, 2)])
+    assert found.shape == (6 * 3 + 2 + 1,)
+    assert not found.any()
+
+
+def test_neighbours_pull_on_one_side_and_have_mirror_images():
+    parts = elements()
+    pairs = {tuple(pair) for pair in neighbours(parts).tolist()}
+    partner = mirrored_elements(parts)
+    assert {tuple(sorted((int(partner[a]), int(partner[b])))) for a, b in pairs} == pairs
+    names = {frozenset((parts.names[a], parts.names[b])) for a, b in pairs}
+    assert frozenset(("zygomaticus major, right", "depressor anguli oris, right")) in names
+    assert all(a.rsplit(", ")[1] == b.rsplit(", ")[1] for a, b in map(tuple, names) if "orbicularis oculi" not in a + b)
 
 
 def test_sampled_poses_are_activations_and_reach_full_smiles():

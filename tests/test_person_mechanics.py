@@ -189,7 +189,7 @@ PUBLISHED = [
     ("CORRUGATOR", 107, 3, 6),
     ("PROCERUS", 9, 3, 8),
     ("LLSAN", 49, 3, 6),
-    ("LEVATOR_LABII", 37, 3, 8),
+    ("LEVATOR_LABII", 82, 5, 12),
     ("ZYGOMATICUS_MAJOR", RIGHT_CORNER, 9, 14),
     ("ZYGOMATICUS_MINOR", 40, 3, 8),
     ("RISORIUS", RIGHT_CORNER, 4, 9),
@@ -317,7 +317,9 @@ def test_a_correction_adds_its_modes_and_leaves_rest_alone(face, shown, rng):
     coefficients[[0, 2 * count]] = [[1.0, 0.0], [0.0, 1.0]]  # the first muscle's force, N, and the jaw, rad
     modes = np.zeros((2, 468, 3))
     modes[0, 200] = modes[1, 201] = (0, 0, 1e-3)
-    corrected = condensed_face(SoftTissue(), parts, Correction(coefficients, modes, np.zeros(0), {}))
+    corrected = condensed_face(
+        SoftTissue(), parts, Correction(coefficients, modes, np.zeros((0, 2), int), np.zeros(0), {})
+    )
     at_rest = vertices_of(corrected, jnp.zeros(48, jnp.float32))
     np.testing.assert_allclose(at_rest, mesh.REST, atol=1e-8)
     u = activation(FRONTALIS_MEDIALIS=(1.0, 0.0), DIGASTRIC=1.0)

@@ -5,10 +5,11 @@
     vertices += tensordot(weights, correction.modes_m, 1)            # on top of the linear map
 
 Two numbers say what a muscle does: the force it would give if nothing moved, and how far it shortens in the linear
-map, which knows the tissue and the other muscles. The terms are these, their squares and their products with the
-angle of the jaw; a ridge regression turns them into a few modes of displacement. All terms vanish at rest, so that
-rest stays rest. Poses are taught with their mirror images. A correction belongs to one anatomy: after a change of
-muscles or tissue it is to be fitted anew (`scenarios/fit_person.py`), and `Correction.is_for` tells.
+map, which knows the tissue and the other muscles. The terms are these, their squares, their products with the angle
+of the jaw and the products of neighbours' shortenings; a ridge regression turns them into a few modes of
+displacement. All terms vanish at rest, so that rest stays rest. Poses are taught with their mirror images. A
+correction belongs to one anatomy: after a change of muscles or tissue it is to be fitted anew
+(`scenarios/fit_person.py`), and `Correction.is_for` tells.
 """
 
 import json
@@ -35,7 +36,9 @@ MODES = 48
 """Modes that are kept; all of them lower the error by less than a hundredth of a millimetre more."""
 RIDGES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 _CHOICE_SHARE = 0.2
-_FORMAT = "duchenne person skin, 1"
+_FORMAT = "duchenne person skin, 2"
+_NEAR_M = 0.015
+"""Elements of one side whose insertions are that near are neighbours; twice as far gains nothing."""
 _SHIPPED = files("duchenne.sim.person") / "data" / "person_skin.npz"
 _SAME = 1e-3
 """Relative difference of a muscle's constants up to which a correction is taken to be for the same anatomy."""
@@ -45,12 +48,14 @@ _SAME = 1e-3
 class Correction:
     """A fitted correction; E muscle elements (all but the lip seals), F terms, R modes.
 
-    coefficients (F, R): weights by term, see `terms`. modes_m (R, 468, 3): displacement by weight. signature (E, 5):
-    what the muscles were, see `signature_of`. figures: errors on poses that took no part in the fit.
+    coefficients (F, R): weights by term, see `terms`. modes_m (R, 468, 3): displacement by weight. pairs (P, 2):
+    elements whose shortenings are multiplied, see `neighbours`. signature (E, 5): what the muscles were, see
+    `signature_of`. figures: errors on poses that took no part in the fit.
     """
 
     coefficients: Array
     modes_m: Array
+    pairs: NDArray[np.int64]
     signature: Array
     figures: Mapping[str, float]
 
@@ -60,7 +65,7 @@ class Correction:
         isometric_n (…, E): force of each muscle element beyond its tone if nothing moved, k l − k₀ l₀.
         shortening_m (…, E): its shortening Δl in the linear map. jaw_rad (…): opening of the jaw.
         """
-        return terms(isometric_n, shortening_m, jaw_rad) @ jnp.asarray(self.coefficients)
+        return terms(isometric_n, shortening_m, jaw_rad, self.pairs) @ jnp.asarray(self.coefficients)
 
     def is_for(self, parts: Elements) -> bool:
         """Whether it was fitted to a face with these muscles, up to their strength."""
@@ -75,6 +80,7 @@ class Correction:
             manifest=np.array(manifest),
             coefficients=self.coefficients.astype(np.float32),
             modes_m=self.modes_m.astype(np.float32),
+            pairs=self.pairs.astype(np.int16),
             signature=self.signature.astype(np.float32),
         )
 
@@ -92,6 +98,7 @@ class Correction:
                 return cls(
                     coefficients=data["coefficients"],
                     modes_m=data["modes_m"],
+                    pairs=data["pairs"].astype(np.int64),
                     signature=data["signature"],
                     figures=manifest["figures"],
                 )
@@ -99,12 +106,25 @@ class Correction:
             raise ModelFileError(f"{file} is no fitted correction ({error}); fit one or give another path") from error
 
 
-def terms(isometric_n: ArrayLike, shortening_m: ArrayLike, jaw_rad: ArrayLike) -> jax.Array:
-    """Terms (…, F = 6 E + 2): forces, shortenings (cm), jaw, their squares, and the first two times the jaw."""
+def terms(isometric_n: ArrayLike, shortening_m: ArrayLike, jaw_rad: ArrayLike, pairs: ArrayLike) -> jax.Array:
+    """Terms (…, F = 6 E + 2 + P): forces, shortenings (cm), jaw; their squares; the first two times the jaw; products
+    of two shortenings for pairs (P, 2) of elements."""
     jaw = jnp.asarray(jaw_rad)[..., None]
-    pulls = jnp.concatenate([jnp.asarray(isometric_n), 100 * jnp.asarray(shortening_m)], axis=-1)
-    first = jnp.concatenate([pulls, jaw], axis=-1)
-    return jnp.concatenate([first, first * first, pulls * jaw], axis=-1)
+    short = 100 * jnp.asarray(shortening_m)
+    # picked by products with ones and zeros, which compile to something quicker than indexing
+    first, second = np.eye(short.shape[-1], dtype=short.dtype)[np.asarray(pairs, int).reshape(-1, 2).T].swapaxes(1, 2)
+    pulls = jnp.concatenate([jnp.asarray(isometric_n), short], axis=-1)
+    linear = jnp.concatenate([pulls, jaw], axis=-1)
+    return jnp.concatenate([linear, linear * linear, pulls * jaw, (short @ first) * (short @ second)], axis=-1)
+
+
+def neighbours(parts: Elements) -> NDArray[np.int64]:
+    """Pairs (P, 2) of muscle elements of one side whose insertions lie within 15 mm of each other."""
+    muscles = np.flatnonzero(~parts.seal)
+    place = np.array([parts.rest[parts.insertion[index]].mean(0) for index in muscles])
+    near = np.linalg.norm(place[:, None] - place, axis=-1) < _NEAR_M
+    same_side = parts.muscle[muscles][:, None] % 2 == parts.muscle[muscles] % 2
+    return np.argwhere(np.triu(near & same_side, 1))
 
 
 def signature_of(parts: Elements) -> Array:
@@ -155,9 +175,9 @@ class SolvedPoses:
             mesh.mirror(self.linear_m), mesh.mirror(self.reference_m), self.kind,
         )  # fmt: skip
 
-    def terms(self) -> Array:
+    def terms(self, pairs: NDArray[np.int64]) -> Array:
         """Terms (N, F)."""
-        return np.asarray(terms(self.isometric_n, self.shortening_m, self.jaw_rad))
+        return np.asarray(terms(self.isometric_n, self.shortening_m, self.jaw_rad, pairs))
 
 
 def fit(poses: SolvedPoses, parts: Elements) -> Correction:
@@ -204,8 +224,8 @@ def evaluate(correction: Correction, poses: SolvedPoses) -> dict[str, float]:
 
 def _fits(poses: SolvedPoses, parts: Elements, ridges: tuple[float, ...]) -> list[Correction]:
     """Ridge regressions of the modes' weights on terms of unit size, one for each ridge."""
-    mirror = poses.mirrored(mirrored_elements(parts))
-    design = np.concatenate([poses.terms(), mirror.terms()]).astype(float)
+    mirror, pairs = poses.mirrored(mirrored_elements(parts)), neighbours(parts)
+    design = np.concatenate([poses.terms(pairs), mirror.terms(pairs)]).astype(float)
     size = np.sqrt(np.mean(design**2, axis=0)) + 1e-9
     design /= size
     target = np.concatenate([part.reference_m - part.linear_m for part in (poses, mirror)]).reshape(len(design), -1)
@@ -217,6 +237,7 @@ def _fits(poses: SolvedPoses, parts: Elements, ridges: tuple[float, ...]) -> lis
         Correction(
             coefficients=np.linalg.solve(gram + ridge * np.eye(len(gram)), moment) / size[:, None] / spread,
             modes_m=modes.reshape(rank, -1, 3) * spread,
+            pairs=pairs,
             signature=signature_of(parts),
             figures={},
         )
@@ -226,7 +247,7 @@ def _fits(poses: SolvedPoses, parts: Elements, ridges: tuple[float, ...]) -> lis
 
 def _errors(correction: Correction, poses: SolvedPoses) -> Array:
     """Distance (N, 468) m from the reference."""
-    added = np.tensordot(poses.terms() @ correction.coefficients, correction.modes_m, 1)
+    added = np.tensordot(poses.terms(correction.pairs) @ correction.coefficients, correction.modes_m, 1)
     return np.linalg.norm(poses.linear_m + added - poses.reference_m, axis=-1)
 
 

@@ -77,6 +77,8 @@ class Face(eqx.Module):
     """(49, E) of ones and zeros: which activation, or the lips' seal, drives each element."""
     correction: jax.Array
     """(F, R): weights of the correction's modes by `correction.terms`; R = 0 for none."""
+    pairs: tuple[tuple[int, int], ...] = eqx.field(static=True)
+    """Neighbouring elements, a part of those terms."""
     names: tuple[str, ...] = eqx.field(static=True)
     """Of the E elements."""
     muscle_count: int = eqx.field(static=True)
@@ -100,7 +102,7 @@ class Face(eqx.Module):
         if self.correction.size:
             muscles = slice(self.muscle_count)  # seals come last
             shortening = force @ self.compliance[:, muscles] + ports @ self.port_shortening[:, muscles]
-            parts.append(terms(beyond_tone[..., muscles], shortening, driven.jaw) @ self.correction)
+            parts.append(terms(beyond_tone[..., muscles], shortening, driven.jaw, self.pairs) @ self.correction)
         return jnp.concatenate(parts, axis=-1)
 
     def vertices_of(self, coordinates: jax.Array) -> jax.Array:
@@ -172,6 +174,7 @@ def condensed_face(tissue: SoftTissue, parts: Elements, correction: Correction |
         eye_radius=jnp.asarray(np.where(reach < _EYE_REACH_M, radius, 0.0)),
         driver=jnp.eye(len(MUSCLES) + 1)[:, np.where(parts.seal, len(MUSCLES), parts.muscle)],
         correction=jnp.asarray(np.zeros((0, 0)) if correction is None else correction.coefficients, float),
+        pairs=() if correction is None else tuple(map(tuple, correction.pairs.tolist())),
         names=parts.names,
         muscle_count=int((~parts.seal).sum()),
     )
