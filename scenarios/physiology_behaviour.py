@@ -141,7 +141,7 @@ def checks(found: Population, folder: Path) -> Iterator[Check]:
 def _real_together(clip: real_recordings.Clip, one: str, other: str) -> float:
     pair = clip.intensity[:, [clip.units.index(one), clip.units.index(other)]]
     pair = pair[np.isfinite(pair).all(1)]
-    return float(np.corrcoef(pair.T)[0, 1])
+    return float(np.asarray(np.corrcoef(pair.T))[0, 1])
 
 
 _PLANNED = "planning range for proximal pairs; no table found"

@@ -13,7 +13,7 @@ correction belongs to one anatomy: after a change of muscles or tissue it is to 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -106,7 +106,9 @@ class Correction:
             raise ModelFileError(f"{file} is no fitted correction ({error}); fit one or give another path") from error
 
 
-def terms(isometric_n: ArrayLike, shortening_m: ArrayLike, jaw_rad: ArrayLike, pairs: ArrayLike) -> jax.Array:
+def terms(
+    isometric_n: ArrayLike, shortening_m: ArrayLike, jaw_rad: ArrayLike, pairs: Sequence[tuple[int, int]] | NDArray
+) -> jax.Array:
     """Terms (…, F = 6 E + 2 + P): forces, shortenings (cm), jaw; their squares; the first two times the jaw; products
     of two shortenings for pairs (P, 2) of elements."""
     jaw = jnp.asarray(jaw_rad)[..., None]
