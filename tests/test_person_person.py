@@ -1,10 +1,16 @@
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from duchenne.sim.errors import InputError, VocabularyError
 from duchenne.sim.person.anatomy import MUSCLES, muscle_index
 from duchenne.sim.person.behaviour import Act, Habits
+from duchenne.sim.person.contacts import Montage
 from duchenne.sim.person.person import AU_NAMES, PATHOLOGIES, Person
+from duchenne.sim.person.protocols import protocol
 
 SMILE = (Act(what="smile", onset_s=1.0, rise_s=0.3, hold_s=1.5, fall_s=0.3, intensity=0.8),)
 CALM = {"montage": "proximal7", "duration_s": 4.0, "tier": "interference", "quality": "clean", "rate_hz": 1000}
@@ -93,7 +99,26 @@ def test_spikes_of_the_motor_unit_tier_are_kept(calm):
     assert fired[muscle_index("zygomaticus major", "left")] > 1000
     assert fired[muscle_index("mentalis", "left")] == 0
     assert truth["spike_sample"].max() < len(recording["emg"])
-    assert truth["mixing_uv"].shape == (7, len(MUSCLES))
+    assert truth["mixing_uv"].shape == (1, 7, len(MUSCLES))
+    parts = calm.per_muscle(recording)
+    assert parts.shape == (4000, len(MUSCLES), 7)
+    np.testing.assert_allclose(parts.sum(1), recording["emg_clean"].data, atol=1e-3)
+
+
+def test_electrodes_put_on_anew_stand_elsewhere(calm):
+    twice = replace(protocol("rest", duration_s=4.0), wearings_s=(0.0, 2.0))
+    recording = calm.perform(twice, "distal4", tier="motor-units", rate_hz=1000, wearing_sd_mm=4.0)
+    first, second = (Montage.from_json(one["montage"]) for one in recording.info["wearings"])
+    assert np.abs(first.chart_mm - second.chart_mm).max() > 1.0
+    assert recording.info["wearings"][1]["start_s"] == pytest.approx(2.0, abs=0.01)
+    assert recording.truth["mixing_uv"].shape == (2, 4, len(MUSCLES))
+    parts = calm.per_muscle(recording)
+    np.testing.assert_allclose(parts.sum(1), recording["emg_clean"].data, atol=1e-3)
+
+
+def test_per_muscle_needs_spikes(calm, smile):
+    with pytest.raises(InputError, match="motor-units"):
+        calm.per_muscle(smile)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +127,7 @@ def test_spikes_of_the_motor_unit_tier_are_kept(calm):
         ({"montage": "proximal9"}, VocabularyError),
         ({"tier": "magic"}, VocabularyError),
         ({"quality": "perfect"}, VocabularyError),
-        ({"rate_hz": 200}, InputError),
+        ({"rate_hz": 500}, InputError),
         ({"camera_hz": 0}, InputError),
         ({"camera_hz": float("nan")}, InputError),
         ({"duration_s": None}, InputError),
@@ -117,3 +142,12 @@ def test_one_clear_error_for_impossible_wishes(calm, wrong, error):
 def test_an_unknown_condition_lists_the_known_ones():
     with pytest.raises(VocabularyError, match="fatigued"):
         Person().with_condition("sleepy")
+
+
+def test_a_population_of_faces_is_one_vmap():
+    faces = [Person.sample(seed).face for seed in range(3)]
+    crowd = jax.tree.map(lambda *leaves: jnp.stack(leaves), *faces)
+    levels = jnp.zeros((3, len(MUSCLES))).at[:, muscle_index("zygomaticus major", "left")].set(0.6)
+    together = jax.vmap(lambda face, level: face.vertices(level))(crowd, levels)
+    for face, level, got in zip(faces, levels, together, strict=True):
+        np.testing.assert_allclose(got, face.vertices(level), atol=2e-6)

@@ -28,14 +28,16 @@ from .behaviour import PHASES, Act, Behaviour, Habits, perform
 from .contacts import Montage
 from .dynamics import Dynamics, activate, relax
 from .electrodes import montage as named_montage
-from .emg import EmgModel, EmgSample, build_emg
+from .emg import EmgModel, build_emg
 from .mechanics import Face, build_face
 from .motor_units import SAMPLES_PER_STEP
 from .observers import Coding, two_coders
 from .protocols import Protocol, protocol
 from .repertoire import UNITS, WEIGHTS, excite, unit_index
 from .sheet import SoftTissue
+from .templates import checked_rate
 from .traits import Traits
+from .wearing import Heard, Wearing, listen, per_muscle
 
 Array = NDArray[np.floating]
 Tier = Literal["motor-units", "interference"]
@@ -183,34 +185,29 @@ class Person:
             raise InputError(f"the camera's rate must be 1 … 1000 Hz, got {camera_hz}")
         if tier not in ("motor-units", "interference"):
             raise VocabularyError(f"unknown tier {tier!r}; allowed: motor-units, interference")
-        rngs = np.random.default_rng([seed, 0x5E551017]).spawn(6)
-        acting, wearing, adding, failing, coding, watching = rngs
-        worn = self.wear(montage, wearing_sd_mm=wearing_sd_mm, rng=wearing)
-        rate = float(worn.rate_hz if rate_hz is None else rate_hz)
+        acting, putting_on, recording, coding, watching = np.random.default_rng([seed, 0x5E551017]).spawn(5)
+        spec = noise.preset(quality) if isinstance(quality, str) else quality
+        base = named_montage(montage) if isinstance(montage, str) else montage
+        rate = float(base.rate_hz if rate_hz is None else rate_hz)
+        checked_rate(rate)
         control_hz = rate / SAMPLES_PER_STEP
         behaviour, schedule = self.behave(what, acting, control_hz, duration_s=duration_s)
+        worn = [self.wear(base, wearing_sd_mm=wearing_sd_mm, rng=one) for one in putting_on.spawn(_wearings(schedule))]
+        wearings = self._worn(worn, rate, _changes(schedule, behaviour, control_hz))
         motion = self.move(behaviour, control_hz)
-        model = self.emg(worn, rate)
         drive = self.traits.excite(behaviour.excitation)
-        key = jax.random.key(int(np.random.default_rng([seed, 0xE6]).integers(2**31)))
-        truth = (model.motor_units if tier == "motor-units" else model.interference)(key, drive)
         frames_s = np.arange(int(np.ceil(behaviour.time_s.size / control_hz * camera_hz))) / camera_hz
         vertices = motion.vertices_m(frames_s)
         visible = motion.visible_at(frames_s)
-        spec = noise.preset(quality) if isinstance(quality, str) else quality
         eyes = np.zeros((len(frames_s), 3))
         eyes[:, 0] = visible[:, unit_index("AU45")].max(1)
-        added = noise.artefacts(
-            adding, spec, worn, rate, len(truth.emg_uv),
-            motion_mm_s=noise.contact_motion(worn, vertices, camera_hz), eyes=eyes,
-        )  # fmt: skip
-        recorded = noise.record(failing, spec, truth.emg_uv, added)
+        heard = listen(wearings, drive, tier, spec, recording, faces_m=vertices, eyes=eyes, camera_hz=camera_hz)
         coders = two_coders(visible, camera_hz, coding)
         camera = AuCamera.sample(unit_shapes(), watching)
         seen = camera.see(vertices - np.asarray(self.face.rest), camera_hz, watching)
         streams = [
-            Stream("emg", recorded.emg_uv.astype(np.float32), rate, channels=worn.channel_names, unit="uV"),
-            Stream("emg_clean", np.asarray(truth.emg_uv), rate, channels=worn.channel_names, unit="uV"),
+            Stream("emg", heard.emg_uv.astype(np.float32), rate, channels=base.channel_names, unit="uV"),
+            Stream("emg_clean", np.asarray(heard.clean_uv), rate, channels=base.channel_names, unit="uV"),
             Stream("landmarks", (1e3 * vertices).astype(np.float32), camera_hz, unit="mm"),
             _au_stream("au", behaviour.au, control_hz),
             _au_stream("au_visible", motion.visible, control_hz),
@@ -222,13 +219,31 @@ class Person:
         info = {
             "person": {"seed": self.seed, "conditions": list(self.conditions), "face_size": self.traits.shape.size},
             "protocol": schedule.name if schedule else "acts",
-            "montage": worn.name,
+            "montage": base.name,
+            "wearings": [
+                {"start_s": one.first_step / control_hz, "montage": one.montage.to_json()} for one in wearings
+            ],
             "seed": seed,
             "tier": tier,
             "mains_hz": spec.mains_hz,
-            "electrodes": Electrodes.of(worn).as_info(),
+            "electrodes": Electrodes.of(worn[0]).as_info(),
         }
-        return Recording(streams, _events(behaviour, schedule), _truth(truth, model, recorded.dead), info)
+        return Recording(streams, _events(behaviour, schedule), _truth(heard, wearings), info)
+
+    def per_muscle(self, recording: Recording) -> NDArray[np.float32]:
+        """What each of her muscles contributed to the clean EMG of a recording of hers, (T, 48, C) µV.
+
+        Needs the tier motor-units and much memory: cut long recordings at their performance. Raises `InputError`.
+        """
+        rate = recording["emg_clean"].rate_hz
+        worn = [Montage.from_json(one["montage"]) for one in recording.info["wearings"]]
+        starts = [round(one["start_s"] * rate / SAMPLES_PER_STEP) for one in recording.info["wearings"]]
+        return per_muscle(recording, self._worn(worn, rate, [*starts, len(recording["excitation"])]))
+
+    def _worn(self, worn: Sequence[Montage], rate_hz: float, changes: Sequence[int]) -> list[Wearing]:
+        """Montages in turn, between control steps (W + 1,)."""
+        spans = zip(worn, changes, changes[1:], strict=False)
+        return [Wearing(start, end, one, self.emg(one, rate_hz)) for one, start, end in spans]
 
 
 @cache
@@ -316,11 +331,21 @@ def _events(behaviour: Behaviour, schedule: Protocol | None) -> list[Event]:
     return events
 
 
-def _truth(truth: EmgSample, model: EmgModel, dead: NDArray[np.bool_]) -> dict[str, Array]:
-    mixing, share = model.mixing_uv()
-    result = {"dead_channels": dead, "mixing_uv": mixing, "mixing_share": share}
-    if truth.spikes is not None:
-        result |= {
-            "spike_muscle": truth.spikes.muscle, "spike_unit": truth.spikes.unit, "spike_sample": truth.spikes.sample,
-        }  # fmt: skip
+def _wearings(schedule: Protocol | None) -> int:
+    return len(schedule.wearings_s) if schedule else 1
+
+
+def _changes(schedule: Protocol | None, behaviour: Behaviour, control_hz: float) -> list[int]:
+    """Control steps at which electrodes are put on, and the end; those beyond the end fall away."""
+    steps = [round(start * control_hz) for start in (schedule.wearings_s if schedule else (0.0,))]
+    end = len(behaviour.time_s)
+    return [*(step for step in steps if step < end - 1), end]
+
+
+def _truth(heard: Heard, wearings: Sequence[Wearing]) -> dict[str, Array]:
+    mixing, share = zip(*(one.model.mixing_uv() for one in wearings), strict=True)
+    result = {"dead_channels": heard.dead, "mixing_uv": np.array(mixing), "mixing_share": np.array(share)}
+    if heard.spikes is not None:
+        fired = heard.spikes
+        result |= {"spike_muscle": fired.muscle, "spike_unit": fired.unit, "spike_sample": fired.sample}
     return result

@@ -38,6 +38,15 @@ _UNIT_SPREAD_MM, _UNIT_DEPTH_SPREAD_MM = 1.5, 0.5
 _OVERSAMPLED = 2
 
 
+def checked_rate(rate_hz: float) -> None:
+    """Raise `InputError` for a sampling rate at which surface EMG aliases, or which is out of reach."""
+    if not LEAST_RATE_HZ <= rate_hz <= MOST_RATE_HZ:
+        raise InputError(
+            f"surface EMG reaches 450 Hz: the rate must be {LEAST_RATE_HZ:.0f} … {MOST_RATE_HZ:.0f} Hz, lower ones "
+            f"alias; got {rate_hz} Hz. Make it faster and resample the result."
+        )
+
+
 class Sources(eqx.Module):
     """Fibres of M muscles, U units each, J fibres standing for a unit's many. In mm of the person's own skin.
 
@@ -105,11 +114,7 @@ class Templates(eqx.Module):
         conductor: Conductor,
     ) -> "Templates":
         """Raises `InputError` for a rate that aliases or is out of reach, and for impossible tissue."""
-        if not LEAST_RATE_HZ <= rate_hz <= MOST_RATE_HZ:
-            raise InputError(
-                f"surface EMG reaches 450 Hz: the rate must be {LEAST_RATE_HZ:.0f} … {MOST_RATE_HZ:.0f} Hz, lower ones "
-                f"alias; got {rate_hz} Hz. Make it faster and resample the result."
-            )
+        checked_rate(rate_hz)
         contacts = np.asarray(contacts_mm, float)
         middle = np.array([_middle(m) for m in muscles])
         fat = 0.5 * (thickness.fat_mm(middle)[:, None] + thickness.fat_mm(contacts)) * traits.fat
