@@ -3,6 +3,7 @@
 Heavy modules are imported inside the commands, so that `--help` answers at once.
 """
 
+import contextlib
 import logging
 import os
 import sys
@@ -44,6 +45,7 @@ def main() -> None:
     """Entry point. Exit codes: 0 done, 2 a clear error, 130 interrupted; what was made by then is kept."""
     # One thread for each small matrix product is quicker than a pool of them.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    _keep_what_is_compiled()
     log_to_console(verbose=False)
     try:
         app()
@@ -53,6 +55,17 @@ def main() -> None:
     except KeyboardInterrupt:
         complain("interrupted")
         sys.exit(130)
+
+
+def _keep_what_is_compiled() -> None:
+    """Let JAX find in the user's cache what an earlier command compiled; a read-only home is no error."""
+    from ..sim.model_file import cache_dir
+
+    folder = cache_dir() / "jax"
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder))
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
 
 
 def _version(wanted: bool) -> None:
