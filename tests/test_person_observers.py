@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from duchenne.sim import mesh
 from duchenne.sim.errors import InputError
 from duchenne.sim.person.au_camera import AuCamera, nonnegative
 from duchenne.sim.person.behaviour import UNITS, Act, Habits, perform, unit_index
+from duchenne.sim.person.camera_view import camera_view
 from duchenne.sim.person.mechanics import build_face
 from duchenne.sim.person.observers import (
     EXPRESSION_NAMES,
@@ -152,6 +155,18 @@ def test_a_perfect_camera_reads_units_back(dictionary):
     assert np.abs(got - wanted).max() < 0.1
 
 
+def test_each_unit_is_seen_as_much_as_measured(dictionary):
+    camera = replace(
+        AuCamera.sample(dictionary, np.random.default_rng(0), own=0.0), jitter_m=0.0, drift_m=0.0, delay_s=0.0
+    )
+    seen = camera.see(dictionary, 30.0, np.random.default_rng(0))
+    flat, got = dictionary[..., :2], seen[..., :2]
+    moving = (flat**2).sum((1, 2)) > 0
+    gain = (flat * got).sum((1, 2))[moving] / (flat**2).sum((1, 2))[moving]
+    measured = np.array([camera_view().units[str(unit)] for unit in UNITS])[moving]
+    assert np.abs(gain - measured).max() < 0.15
+
+
 def test_the_camera_sees_smile_and_jaw_but_hardly_the_cheek(dictionary):
     rng = np.random.default_rng(0)
     camera = AuCamera.sample(dictionary, rng)
@@ -175,8 +190,9 @@ def test_the_camera_sees_smile_and_jaw_but_hardly_the_cheek(dictionary):
 def test_the_camera_is_late(dictionary):
     camera = AuCamera(
         dictionary=dictionary,
-        gain=np.ones((468, 3)),
+        unit_gain=np.ones(dictionary.shape[:-2]),
         own_gain=np.ones(468),
+        depth=1.0,
         jitter_m=0.0,
         drift_m=0.0,
         delay_s=0.1,

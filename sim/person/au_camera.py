@@ -1,9 +1,10 @@
 """A camera's opinion on action units: what a landmark tracker sees of a moving face, and what it makes of it.
 
-Seeing. A tracker follows edges: lips, lids, brows, the outline. Skin that slides without an edge it hardly sees.
-Gains, as measured on rendered faces with MediaPipe: lips 0.95, raised brow 0.9 but lowered 0.4 and moved inwards 0,
-cheek under AU6 0.1, nose under AU9 0.2, chin pad under AU17 0.16; depth is a guess from two dimensions (0.3). To
-that come what it gets wrong in one person and another, jitter that neighbours share, and lateness.
+Seeing. A tracker follows edges: lips, lids, brows, the outline. Skin that slides without an edge it hardly sees, and
+what it sees of a place depends on what moves it: a cheek that a smile takes along, but not one that AU6 lifts. So
+each action unit has a gain of its own (`camera_view`, measured with MediaPipe on rendered faces), and a vertex is seen
+with the mean gain of the units that move it at the moment; of depth, a guess from two dimensions, 0.3 of that. To
+this come what the tracker gets wrong in one person and another, jitter that neighbours share, and lateness.
 
 Judging. Action-unit intensities are the non-negative combination of the *mean* face's displacements, as the tracker
 sees them, that explains best what it saw, given its noise and what usually goes together: a judge that has learnt from
@@ -18,27 +19,16 @@ from numpy.typing import NDArray
 
 from .. import mesh
 from ..errors import InputError
+from .camera_view import camera_view
 from .repertoire import REPERTOIRES, UNITS, repertoire
 
 Array = NDArray[np.floating]
 
-_EDGES = (
-    (mesh.LIPS_OUTER + mesh.LIPS_INNER, (0.95, 0.95)),
-    (mesh.EYE_RIGHT + mesh.EYE_LEFT, (0.8, 0.8)),
-    (mesh.BROW_RIGHT + mesh.BROW_LEFT, (0.0, 0.9)),
-    (mesh.FACE_OVAL[9:28], (0.9, 0.9)),  # jaw line, ear to ear
-)
-"""Vertices of edges and their gains, sideways and upwards. Lids and jaw line: *unknown*, 0.6-1."""
-_AWAY = 0.12
-"""Gain far from every edge (measured: cheek 0.11, chin 0.16, nose 0.2)."""
-_REACH_M = 0.005
-"""How far an edge lends its visibility to the skin beside it; *unknown*, 3-8 mm."""
-_DEPTH = 0.3
 CALLED = 0.3
 """Intensity from which the camera calls a unit present; set so that it misses as many smiles as OpenFace did (recall
 0.35 at precision 0.9, distal-EMG paper Table 1), which is cautious."""
-_LOWERED_BROW = 0.45
-"""A brow's fall against its rise (1.4 of 3.4 mm against 6.7 of 7.4 mm)."""
+_STILL_M = 1e-4
+"""Displacement below which a vertex is seen with the gain of the whole face rather than of what moves it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,17 +37,19 @@ class AuCamera:
 
     dictionary (…, 468, 3) m: displacement of the mean face at full intensity of each unit; its leading axes, (A,) or
     (A, 2), are the answer's.
-    gain (468, 3): share of a displacement that is seen. own_gain (468,): this person's factor on it.
+    unit_gain (…): share of each unit's displacement that is seen. own_gain (468,): this person's factor on it.
+    depth: share of that which is seen of motion towards the camera, a guess from two dimensions.
     jitter_m, drift_m: SD of noise at single vertices, and of noise that neighbours share, which lasts drift_s
     (*unknown*; 0.2-0.5 and 0.2-0.8 mm). delay_s: exposure and reading out.
     usual: SD of intensities that the judge expects, against the noise it knows of; *unknown*, 0.2-0.5. It is what
     makes it doubt a unit that hardly shows. company: how far, 0…1, it expects units to come as in expressions rather
-    than each for itself; *unknown*. At 0.7 its AU6 and AU12 agree with each other about as OpenFace's do (κ 0.62).
+    than each for itself; *unknown*, set so that AU6 and AU12 agree with each other nearly as OpenFace's do.
     """
 
     dictionary: Array
-    gain: Array
+    unit_gain: Array
     own_gain: Array
+    depth: float = 0.3
     jitter_m: float = 2e-4
     drift_m: float = 4e-4
     drift_s: float = 0.3
@@ -71,21 +63,25 @@ class AuCamera:
             raise InputError(f"dictionary has shape {self.dictionary.shape}; wanted (…, 468, 3) m, finite")
         if np.abs(self.dictionary).max(initial=0) > 0.1:
             raise InputError("dictionary moves vertices by more than 10 cm; give displacements in metres")
+        if np.shape(self.unit_gain) != self.dictionary.shape[:-2]:
+            raise InputError(f"unit_gain must be {self.dictionary.shape[:-2]}, got {np.shape(self.unit_gain)}")
 
     @classmethod
     def sample(cls, dictionary: Array, rng: np.random.Generator, own: float = 0.15) -> "AuCamera":
         """A camera that looks at one person; gains are off by a smooth field, log-normal SD `own`, *unknown*."""
         field = _smooth(np.exp(own * rng.standard_normal(len(_ANCHORS))))
-        return cls(dictionary=np.asarray(dictionary, float), gain=tracker_gain(), own_gain=field)
+        known = np.asarray(dictionary, float)
+        return cls(dictionary=known, unit_gain=tracker_gain(known.shape[:-2]), own_gain=field)
 
     @classmethod
     def perfect(cls, dictionary: Array) -> "AuCamera":
         """One that sees every vertex exactly and at once: what is visible at all of each unit."""
-        ones = np.ones((mesh.VERTEX_COUNT, 3))
+        known = np.asarray(dictionary, float)
         return cls(
-            dictionary=np.asarray(dictionary, float),
-            gain=ones,
-            own_gain=ones[:, 0],
+            dictionary=known,
+            unit_gain=np.ones(known.shape[:-2]),
+            own_gain=np.ones(mesh.VERTEX_COUNT),
+            depth=1.0,
             jitter_m=0.0,
             drift_m=0.0,
             delay_s=0.0,
@@ -114,7 +110,8 @@ class AuCamera:
     def judge(self, seen_m: Array) -> Array:
         """Intensities (T, …) 0…1 that best explain displacements (T, 468, 3) m as seen."""
         lead = self.dictionary.shape[:-2]
-        columns = self._seen(self.dictionary.reshape(-1, mesh.VERTEX_COUNT, 3)).reshape(-1, mesh.VERTEX_COUNT * 3)
+        columns = self._of_units(self.dictionary) * self.unit_gain.reshape(-1, 1)
+        columns = columns * np.tile([1.0, 1.0, self.depth], mesh.VERTEX_COUNT)
         gram = columns @ columns.T
         shared = mesh.VERTEX_COUNT / len(_ANCHORS)
         doubt = (self.jitter_m**2 + shared * self.drift_m**2) / self.usual**2
@@ -142,23 +139,29 @@ class AuCamera:
         return (1 - self.company) * np.eye(len(moments)) + self.company * moments / np.diag(moments).mean()
 
     def _seen(self, displacement: Array) -> Array:
-        seen = displacement * self.gain
-        if np.ptp(self.gain):
-            falls = np.minimum(displacement[..., 1], 0) * self.gain[:, 1]
-            seen[..., 1] -= (1 - _LOWERED_BROW) * _BROW * falls
-        return seen
+        """What is seen of displacements (T, 468, 3) m: each vertex with the mean gain of the units that move it."""
+        gain = self.unit_gain.ravel()
+        if (gain == 1).all():
+            return displacement * [1.0, 1.0, self.depth]
+        units = self._of_units(self.dictionary)
+        gram = units @ units.T
+        gram += 1e-3 * np.diag(gram).mean() * np.eye(len(gram))
+        active = nonnegative(gram, displacement.reshape(len(displacement), -1) @ units.T)
+        reach = np.linalg.norm(units.reshape(len(units), -1, 3), axis=-1)
+        share = ((active * gain) @ reach + _STILL_M * gain.mean()) / (active @ reach + _STILL_M)
+        return displacement * share[..., None] * [1.0, 1.0, self.depth]
+
+    @staticmethod
+    def _of_units(dictionary: Array) -> Array:
+        return dictionary.reshape(-1, mesh.VERTEX_COUNT * 3)
 
 
-def tracker_gain() -> Array:
-    """Share (468, 3) of a displacement sideways, upwards and forwards that a landmark tracker reports."""
-    gain = np.full((mesh.VERTEX_COUNT, 3), _AWAY)
-    for vertices, seen in _EDGES:
-        near = _nearness(vertices)
-        for axis, most in enumerate(seen):
-            gain[:, axis] = np.maximum(gain[:, axis], near * most)
-    gain[list(mesh.BROW_RIGHT + mesh.BROW_LEFT), 0] = 0.0
-    gain[:, 2] = _DEPTH * gain[:, 1]
-    return gain
+def tracker_gain(shape: tuple[int, ...] = (len(UNITS), 2)) -> Array:
+    """Share of each unit's displacement that a landmark tracker reports, (A,) or (A, 2). Raises `InputError`."""
+    if shape not in ((len(UNITS),), (len(UNITS), 2)):
+        raise InputError(f"the tracker's gains are known for ({len(UNITS)},) or ({len(UNITS)}, 2) units, not {shape}")
+    gain = np.clip([camera_view().units[str(unit)] for unit in UNITS], 0.0, 1.2)
+    return np.broadcast_to(gain.reshape(-1, *[1] * (len(shape) - 1)), shape).copy()
 
 
 def nonnegative(gram: Array, evidence: Array, sweeps: int = 60) -> Array:
@@ -185,11 +188,6 @@ def nonnegative(gram: Array, evidence: Array, sweeps: int = 60) -> Array:
     return answer.T
 
 
-def _nearness(vertices: tuple[int, ...]) -> Array:
-    gap = np.linalg.norm(mesh.REST[:, None] - mesh.REST[list(vertices)], axis=-1).min(1)
-    return np.exp(-0.5 * (gap / _REACH_M) ** 2)
-
-
 def _delayed(frames: Array, delay: float) -> Array:
     """Frames (T, …) later by a number of frames, not necessarily whole; the first is held."""
     if not delay or not len(frames):
@@ -212,7 +210,6 @@ def _fields() -> Array:
 
 
 _FIELDS = _fields()
-_BROW = _nearness(mesh.BROW_RIGHT + mesh.BROW_LEFT)
 
 
 def _smooth(values: Array) -> Array:
