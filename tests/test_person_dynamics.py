@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from duchenne.sim.errors import InputError
-from duchenne.sim.person.dynamics import Dynamics, activate, relax
+from duchenne.sim.person.dynamics import (
+    Dynamics,
+    activate,
+    activate_init,
+    activate_step,
+    relax,
+    relax_init,
+    relax_step,
+)
 
 WIDTH = 12
 """Coordinates of the test: jaw, six lids, five forces."""
@@ -103,6 +111,29 @@ def test_gradients_flow_through_time():
         step_size = 1e-6
         slope = (loss(excitation + step_size * direction) - loss(excitation - step_size * direction)) / (2 * step_size)
         assert float((jax.grad(loss)(excitation) * direction).sum()) == pytest.approx(float(slope), rel=1e-3)
+
+
+@pytest.mark.parametrize("slowness", [1.0, 1.4])
+def test_one_step_after_another_is_the_whole_series(rng, slowness):
+    """`slowness` scales every time constant, which the whole series does by its `Dynamics`."""
+    times = ("activate_s", "deactivate_s", "twitch_s", "lid_s", "jaw_s", "creep_s")
+    slow = Dynamics(**{name: slowness * getattr(Dynamics(), name) for name in times})
+    excitation = rng.random((60, WIDTH)).astype(np.float32).repeat(3, axis=0)
+    activation = activate(excitation, 125, slow)
+    moved = relax(activation, 125, slow)
+
+    @jax.jit
+    def step_on(muscles, skin, drive, factor):
+        muscles = activate_step(muscles, drive, 125, slowness=factor)
+        skin, shown = relax_step(skin, muscles.activation, 125, slowness=factor)
+        return muscles, skin, shown
+
+    muscles = activate_init(excitation[0])
+    skin = relax_init(muscles.activation)
+    for drive, active, seen in zip(excitation[1:], activation[1:], moved[1:], strict=True):
+        muscles, skin, shown = step_on(muscles, skin, drive, slowness)
+        np.testing.assert_allclose(muscles.activation, active, atol=2e-6)
+        np.testing.assert_allclose(shown, seen, atol=5e-6)
 
 
 @pytest.mark.parametrize(

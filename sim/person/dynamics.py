@@ -4,6 +4,7 @@
     moving = relax(face.coordinates(activation), rate_hz)          # equilibrium → what the face shows
     vertices_m = face.vertices_of(moving)
 
+For a face that is driven moment by moment, `activate_init`/`activate_step` and `relax_init`/`relax_step` give the same.
 EMG follows excitation, so these lags are the lead of EMG over visible motion. Time is the last axis but one; all is
 JAX, compiled once per shape and rate.
 """
@@ -12,7 +13,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -76,17 +77,67 @@ def relax(coordinates: ArrayLike, rate_hz: float, dynamics: Dynamics | None = No
     return _relax(jnp.asarray(coordinates), _checked_rate(rate_hz), dynamics or Dynamics())
 
 
+class Activating(NamedTuple):
+    """A moment of `activate`: the excitation (…, 48) last given, and the activation (…, 48) reached."""
+
+    excitation: jax.Array
+    activation: jax.Array
+
+
+class Relaxing(NamedTuple):
+    """A moment of `relax`: the equilibrium (…, Q) last given, and the state of twitches and creep, (…, Q) each."""
+
+    equilibrium: jax.Array
+    value: jax.Array
+    speed: jax.Array
+    crept: jax.Array
+
+
+def activate_init(excitation: ArrayLike) -> Activating:
+    """The state of muscles that have been held at an excitation (…, 48) for ever."""
+    held = jnp.asarray(excitation)
+    return Activating(held, held)
+
+
+def activate_step(
+    state: Activating,
+    excitation: jax.Array,
+    rate_hz: float,
+    dynamics: Dynamics | None = None,
+    slowness: ArrayLike = 1.0,
+) -> Activating:
+    """One sample on, at 1 / rate_hz s, of `activate`: the same numbers, one at a time. Pure, to be compiled by you.
+
+    slowness: factor on every time constant; it may be traced, so that many people share one compiled step.
+    """
+    middle = 0.5 * (state.excitation + excitation)
+    reached = _activated(state.activation, middle, _checked_rate(rate_hz), dynamics or Dynamics(), slowness)
+    return Activating(excitation, reached)
+
+
+def relax_init(coordinates: ArrayLike) -> Relaxing:
+    """The state of a face that has been held at coordinates (…, Q) for ever."""
+    held = jnp.asarray(coordinates)
+    return Relaxing(held, held, jnp.zeros_like(held), held)
+
+
+def relax_step(
+    state: Relaxing,
+    coordinates: jax.Array,
+    rate_hz: float,
+    dynamics: Dynamics | None = None,
+    slowness: ArrayLike = 1.0,
+) -> tuple[Relaxing, jax.Array]:
+    """One sample on of `relax`, and the coordinates (…, Q) that the face then shows. As in `activate_step`."""
+    middle = 0.5 * (state.equilibrium + coordinates)
+    inner, shown = _relaxed(tuple(state[1:]), middle, _checked_rate(rate_hz), dynamics or Dynamics(), slowness)
+    return Relaxing(coordinates, *inner), shown
+
+
 @partial(jax.jit, static_argnums=(1, 2))
 def _activate(excitation: jax.Array, rate_hz: float, dynamics: Dynamics) -> jax.Array:
-    substeps = max(1, math.ceil(1 / (rate_hz * _FINEST_S) - 1e-9))
-    step_s = 1 / (rate_hz * substeps)
-
     def advance(activation: jax.Array, target: jax.Array) -> tuple[jax.Array, jax.Array]:
-        for _ in range(substeps):
-            slope = 0.5 + 1.5 * activation
-            rising = target > activation
-            tau_s = jnp.where(rising, dynamics.activate_s * slope, dynamics.deactivate_s / slope)
-            activation = target + (activation - target) * jnp.exp(-step_s / tau_s)
+        activation = _activated(activation, target, rate_hz, dynamics, 1.0)
         return activation, activation
 
     return _scanned(advance, excitation[..., 0, :], excitation)
@@ -94,25 +145,44 @@ def _activate(excitation: jax.Array, rate_hz: float, dynamics: Dynamics) -> jax.
 
 @partial(jax.jit, static_argnums=(1, 2))
 def _relax(coordinates: jax.Array, rate_hz: float, dynamics: Dynamics) -> jax.Array:
-    step_s, width = 1 / rate_hz, coordinates.shape[-1]
+    first = coordinates[..., 0, :]
+    start = (first, jnp.zeros_like(first), first)
+    return _scanned(lambda state, target: _relaxed(state, target, rate_hz, dynamics, 1.0), start, coordinates)
+
+
+def _activated(
+    activation: jax.Array, target: jax.Array, rate_hz: float, dynamics: Dynamics, slowness: ArrayLike
+) -> jax.Array:
+    """Activation after one sample of a constant excitation."""
+    substeps = max(1, math.ceil(1 / (rate_hz * _FINEST_S) - 1e-9))
+    step_s = 1 / (rate_hz * substeps) / slowness
+    for _ in range(substeps):
+        slope = 0.5 + 1.5 * activation
+        rising = target > activation
+        tau_s = jnp.where(rising, dynamics.activate_s * slope, dynamics.deactivate_s / slope)
+        activation = target + (activation - target) * jnp.exp(-step_s / tau_s)
+    return activation
+
+
+def _relaxed(
+    state: tuple, target: jax.Array, rate_hz: float, dynamics: Dynamics, slowness: ArrayLike
+) -> tuple[tuple, jax.Array]:
+    """State after one sample of a constant equilibrium, and what is shown then."""
+    width = target.shape[-1]
     times = np.full(width, dynamics.twitch_s)
     times[:_LID_END] = dynamics.lid_s
     times[0] = dynamics.jaw_s
     creeping = np.where(np.arange(width) < _LID_END, 0.0, dynamics.creep_share)
-    ratio, late = (jnp.asarray(v, coordinates.dtype) for v in (step_s / times, creeping))
+    step_s = 1 / rate_hz / slowness
+    ratio, late = (jnp.asarray(v, target.dtype) for v in (step_s / times, creeping))
     decay = jnp.exp(-ratio)
-    hold = jnp.asarray(1 - math.exp(-step_s / dynamics.creep_s), coordinates.dtype)
-
-    def advance(state: tuple, target: jax.Array) -> tuple[tuple, jax.Array]:
-        value, speed, crept = state  # speed: derivative times the filter's time constant
-        error = value - target
-        drift = (error + speed) * ratio
-        value, speed = target + (error + drift) * decay, (speed - drift) * decay
-        crept = crept + hold * (value - crept)
-        return (value, speed, crept), value + late * (crept - value)
-
-    first = coordinates[..., 0, :]
-    return _scanned(advance, (first, jnp.zeros_like(first), first), coordinates)
+    hold = jnp.asarray(-jnp.expm1(-step_s / dynamics.creep_s), target.dtype)
+    value, speed, crept = state  # speed: derivative times the filter's time constant
+    error = value - target
+    drift = (error + speed) * ratio
+    value, speed = target + (error + drift) * decay, (speed - drift) * decay
+    crept = crept + hold * (value - crept)
+    return (value, speed, crept), value + late * (crept - value)
 
 
 def _scanned(advance: Callable, start: Any, series: jax.Array) -> jax.Array:
