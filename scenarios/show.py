@@ -147,7 +147,7 @@ def _curves(recording: Recording) -> Iterator[tuple[str, list[str], np.ndarray, 
         for k, name in enumerate(emg.channels or [str(k + 1) for k in range(emg.data.shape[1])]):
             both = np.stack([np.nan_to_num(emg.data[:, k]), smooth[:, k]], 1)[::every]
             yield f"emg_{emg.unit}/{_entity(name)}", ["raw", "RMS"], emg.times_s[::every], both
-    for stream in ("au", "camera_au"):
+    for stream in ("au", "au_visible", "camera_au"):
         if stream in recording:
             yield from _traces(stream, recording[stream], signals.action_units(recording[stream]))
     if "activation" in recording:

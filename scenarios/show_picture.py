@@ -233,6 +233,7 @@ def _emg(axes: Axes, emg: Stream, count: int) -> None:
 def _lane_panels(recording: Recording) -> list[_Panel]:
     """Action units, or what else tells them; where there are none, muscles."""
     for name, title, read in (
+        ("au_visible", "Action units", signals.action_units),
         ("au", "Action units", signals.action_units),
         ("camera_au", "Action units, by camera", signals.action_units),
         ("activation", "Muscle activation", signals.muscles),
@@ -240,7 +241,7 @@ def _lane_panels(recording: Recording) -> list[_Panel]:
     ):
         traces = signals.seen(read(recording[name]), _MOST_LANES) if name in recording else []
         if traces:
-            by_camera = name == "au" and "camera_au" in recording
+            by_camera = name in ("au", "au_visible") and "camera_au" in recording
             camera = {t.name: t for t in signals.action_units(recording["camera_au"])} if by_camera else {}
             return [_Panel(_LANE_IN * len(traces), lambda axes: _lanes(axes, traces, camera, title))]  # noqa: B023
     return []

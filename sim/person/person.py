@@ -29,6 +29,7 @@ from .contacts import Montage
 from .dynamics import Dynamics, activate, relax
 from .electrodes import montage as named_montage
 from .emg import EmgModel, build_emg
+from .looks import LOOKS
 from .mechanics import Face, build_face
 from .motor_units import SAMPLES_PER_STEP
 from .observers import Coding, two_coders
@@ -218,6 +219,7 @@ class Person:
         ]
         info = {
             "person": {"seed": self.seed, "conditions": list(self.conditions), "face_size": self.traits.shape.size},
+            "look": tuple(LOOKS)[(self.seed or 0) % len(LOOKS)],
             "protocol": schedule.name if schedule else "acts",
             "montage": base.name,
             "wearings": [
