@@ -4,4 +4,4 @@ from .sim.envs import registry as _environments
 
 __version__ = "0.1.0"
 
-_environments.register_all()  # of the names alone: environments are imported when they are made
+_environments.announce()  # of the names alone: environments are imported when they are made

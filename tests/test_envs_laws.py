@@ -1,6 +1,8 @@
 """Laws that every registered environment keeps; a new id is tested by existing."""
 
 import pickle
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -39,8 +41,13 @@ def _rollout(env: gymnasium.Env, steps: int = 6) -> list[Any]:
     return seen
 
 
-def test_ids_are_registered_on_import() -> None:
-    assert {"duchenne/Express-v0", "duchenne/SelfModel-v0"} <= set(IDS)
+@pytest.mark.parametrize("order", ["duchenne, gymnasium", "gymnasium, duchenne", "gymnasium.wrappers"])
+def test_ids_are_registered_in_any_order_of_imports_and_nothing_is_loaded(order: str) -> None:
+    find = "list(map(gymnasium.spec, ('duchenne/Express-v0', 'duchenne/SelfModel-v0')))"
+    code = f"import sys, {order}, duchenne; {find}; assert 'mujoco' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    light = "import sys, duchenne; assert not {'gymnasium', 'numpy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", light], check=True)
 
 
 def test_check_env_has_nothing_to_say(name: str) -> None:
