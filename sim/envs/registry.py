@@ -13,12 +13,19 @@ from importlib.machinery import ModuleSpec
 from types import MappingProxyType, ModuleType
 from typing import Any
 
+from .person_specs import PERSON_ENVS
+
 _HERE = "duchenne.sim.envs"
 
 ENVIRONMENTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        "duchenne/Express-v0": {"entry_point": f"{_HERE}.express:Express", "max_episode_steps": 100},
+        "duchenne/Express-v0": {
+            "entry_point": f"{_HERE}.express:Express",
+            "vector_entry_point": f"{_HERE}.express_vector:ExpressVector",
+            "max_episode_steps": 100,
+        },
         "duchenne/SelfModel-v0": {"entry_point": f"{_HERE}.self_model_env:SelfModelEnv", "max_episode_steps": 250},
+        **PERSON_ENVS,
     }
 )
 """Id → what `gymnasium.register` is told of it."""
