@@ -80,7 +80,7 @@ def _measure(people: int, tell: Progress) -> Figures:
     stages = people + 6
     compiling = 0.0
 
-    def cost(run: Callable[[], object], repeats: int = 5) -> float:
+    def cost(run: Callable[[], object], repeats: int) -> float:
         nonlocal compiling
         start = time.process_time()
         run()
@@ -107,9 +107,10 @@ def _measure(people: int, tell: Progress) -> Figures:
     some, more = tuple(chosen)[:MUSCLES], tuple(chosen)[: 2 * MUSCLES]
     model = build_emg(worn, rate_hz=RATE_HZ, muscles=some, units=UNITS)
     assert model.units_uv.shape[:3] == (MUSCLES, UNITS, CHANNELS)
-    motor_s = cost(lambda: model.motor_units(key, excitation))
+    # the quickest of many short runs: whatever else the machine does only lengthens them
+    motor_s = cost(lambda: model.motor_units(key, excitation), 30)
     tell(2, stages)
-    noise_s = cost(lambda: model.interference(key, excitation), 10)
+    noise_s = cost(lambda: model.interference(key, excitation), 60)
     tell(3, stages)
 
     def wider(one: EmgModel) -> EmgModel:
@@ -121,8 +122,8 @@ def _measure(people: int, tell: Progress) -> Figures:
         )
 
     double = wider(build_emg(worn, rate_hz=RATE_HZ, muscles=more, units=UNITS))
-    double_motor_s = cost(lambda: double.motor_units(key, excitation), 3)
-    double_noise_s = cost(lambda: double.interference(key, excitation), 3)
+    double_motor_s = cost(lambda: double.motor_units(key, excitation), 10)
+    double_noise_s = cost(lambda: double.interference(key, excitation), 20)
     tell(4, stages)
     everyone = whole(0)
     whole_s = cost(lambda: everyone.motor_units(key, excitation), 2)
