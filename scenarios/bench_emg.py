@@ -17,19 +17,13 @@ from typing import Any
 import numpy as np
 
 from ..sim.errors import DuchenneError
+from .one_core import ONE_CORE, first_and_fastest_s
 
 Progress = Callable[[int, int], None]
 Figures = dict[str, float]
 
 RATE_HZ, SECONDS = 1024.0, 60
 MUSCLES, UNITS, CHANNELS, PEOPLE = 10, 60, 10, 100
-_ONE_CORE = {
-    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "JAX_PLATFORMS": "cpu",
-    "JAX_ENABLE_COMPILATION_CACHE": "false",
-}
 
 
 def bench_emg(progress: Progress = lambda done, total: None, people: int = PEOPLE) -> Figures:
@@ -42,7 +36,7 @@ def bench_emg(progress: Progress = lambda done, total: None, people: int = PEOPL
     with (
         TemporaryFile("w+") as complaints,
         subprocess.Popen(
-            command, env={**os.environ, **_ONE_CORE}, stdout=subprocess.PIPE, stderr=complaints, text=True
+            command, env={**os.environ, **ONE_CORE}, stdout=subprocess.PIPE, stderr=complaints, text=True
         ) as child,
     ):
         assert child.stdout is not None
@@ -82,14 +76,7 @@ def _measure(people: int, tell: Progress) -> Figures:
 
     def cost(run: Callable[[], object], repeats: int) -> float:
         nonlocal compiling
-        start = time.process_time()
-        run()
-        first = time.process_time() - start
-        best = np.inf
-        for _ in range(repeats):
-            start = time.process_time()
-            run()
-            best = min(best, time.process_time() - start)
+        first, best = first_and_fastest_s(run, repeats)
         compiling += max(first - best, 0.0)
         return best
 
@@ -107,7 +94,6 @@ def _measure(people: int, tell: Progress) -> Figures:
     some, more = tuple(chosen)[:MUSCLES], tuple(chosen)[: 2 * MUSCLES]
     model = build_emg(worn, rate_hz=RATE_HZ, muscles=some, units=UNITS)
     assert model.units_uv.shape[:3] == (MUSCLES, UNITS, CHANNELS)
-    # the quickest of many short runs: whatever else the machine does only lengthens them
     motor_s = cost(lambda: model.motor_units(key, excitation), 30)
     tell(2, stages)
     noise_s = cost(lambda: model.interference(key, excitation), 60)

@@ -1,31 +1,21 @@
 """Benchmark of the person's mechanics: speed of the fast face, its error against the reference, its inverse.
 
-Speeds hold for one core: they are measured in a child process whose compiler and linear algebra are kept to one
-thread, since a program that has already started cannot be limited, and in processor time, since other programs share
-the machine.
+Speeds hold for one core (`one_core`).
 """
 
 import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 
 import numpy as np
 
 from ..sim.errors import DuchenneError
 from .benchmarks import Figures, Progress, _silent
+from .one_core import ONE_CORE, first_and_fastest_s
 
 BATCH = 1024
-_ONE_THREAD = {
-    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "JAX_PLATFORMS": "cpu",
-    "JAX_ENABLE_COMPILATION_CACHE": "false",
-}
 HELD_OUT_SEED = 20262
 """Poses of this seed take no part in fitting the correction."""
 
@@ -56,16 +46,15 @@ def speed() -> Figures:
     from ..sim.person.anatomy import MUSCLES
     from ..sim.person.mechanics import build_face
 
-    build_face()  # fill caches
-    build_s = _fastest(build_face, 3)
+    build_s = first_and_fastest_s(build_face, 3)[1]
     face = build_face()
     levels = np.random.default_rng(0).uniform(0, 1, (BATCH, len(MUSCLES)))
     activation = jnp.asarray(levels, jnp.float32)
     frames = jax.jit(lambda u: face.vertices(u))
     slopes = jax.jit(jax.value_and_grad(lambda u: (face.vertices(u) ** 2).sum()))
     return {
-        "frames_per_s": BATCH / _fastest(lambda: jax.block_until_ready(frames(activation)), 40),
-        "frames_per_s_gradient": BATCH / _fastest(lambda: jax.block_until_ready(slopes(activation)), 15),
+        "frames_per_s": BATCH / first_and_fastest_s(lambda: jax.block_until_ready(frames(activation)), 40)[1],
+        "frames_per_s_gradient": BATCH / first_and_fastest_s(lambda: jax.block_until_ready(slopes(activation)), 15)[1],
         "build_s": build_s,
     }
 
@@ -97,7 +86,7 @@ def inverse(count: int = 32) -> Figures:
         return float(np.abs(found - wanted).mean())
 
     exact = infer(face, seen).activation
-    seconds = _fastest(lambda: jax.block_until_ready(infer(face, seen).activation), 3)
+    seconds = first_and_fastest_s(lambda: jax.block_until_ready(infer(face, seen).activation), 3)[1]
     noisy = infer(face, flat, vertices=inner, ridge_mm2=0.2).activation
     return {
         "inverse_error_exact": errors(exact),
@@ -106,22 +95,11 @@ def inverse(count: int = 32) -> Figures:
     }
 
 
-def _fastest(run: Callable[[], object], repeats: int) -> float:
-    """Least processor time of a call, seconds."""
-    run()
-    best = np.inf
-    for _ in range(repeats):
-        start = time.process_time()
-        run()
-        best = min(best, time.process_time() - start)
-    return best
-
-
 def _in_child(name: str) -> Figures:
     """Figures of a function of this module, run in a process of one thread."""
     code = f"import json, {__name__} as m; print(json.dumps(m.{name}()))"
     done = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **_ONE_THREAD}, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code], env={**os.environ, **ONE_CORE}, capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise DuchenneError(f"the benchmark {name!r} failed: {done.stderr.strip().splitlines()[-1:]}")

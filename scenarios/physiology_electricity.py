@@ -60,18 +60,12 @@ def proximal() -> EmgModel:
     return build_emg(montage("proximal7"), rate_hz=1000)
 
 
-def _only(muscle: int, drive: float) -> np.ndarray:
-    excitation = np.zeros(len(MUSCLES))
-    excitation[muscle] = drive
-    return excitation
-
-
 def _drive() -> Iterator[Check]:
     """Amplitude, spectrum and firing of the zygomaticus pair over its drive."""
     model = proximal()
     channel, muscle = _channel(model, Muscle.ZYGOMATICUS_MAJOR)
     drives = np.array([0.03, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0])
-    levels = np.array([float(model.rms_uv(_only(muscle, u))[channel]) for u in drives])
+    levels = np.array([float(model.rms_uv(_driven(muscle, u))[channel]) for u in drives])
     yield Check(
         topic="amplitude", what="least growth of RMS between drives 0.03 … 1", got=float(np.diff(levels).min()),
         low=0.0, unit="µV", source="RMS is monotone in drive",
@@ -80,7 +74,7 @@ def _drive() -> Iterator[Check]:
                 source=_PLANNED)  # fmt: skip
     yield Check(topic="amplitude", what="zygomaticus pair, drive 0.35", got=levels[3], low=10, high=70, unit="µV",
                 source=_PLANNED)  # fmt: skip
-    excitation = np.tile(_only(muscle, 0.35), (3000, 1))
+    excitation = np.tile(_driven(muscle, 0.35), (3000, 1))
     sample = model.motor_units(jax.random.key(0), excitation)
     emg = sample.emg_uv[1000:, channel]
     yield Check(
@@ -119,8 +113,12 @@ def median_frequency() -> float:
     """Median frequency (Hz) of the zygomaticus pair in a natural smile, drive 0.35."""
     model = proximal()
     channel, muscle = _channel(model, Muscle.ZYGOMATICUS_MAJOR)
-    emg = model.motor_units(jax.random.key(1), np.tile(_only(muscle, 0.35), (4000, 1))).emg_uv[1000:, channel]
+    emg = model.motor_units(jax.random.key(1), np.tile(_driven(muscle, 0.35), (4000, 1))).emg_uv[1000:, channel]
     return float(median_frequency_hz(emg, 1000))
+
+
+def _driven(muscle: int, level: float) -> np.ndarray:
+    return emg_checks.drive_of(*MUSCLES[muscle], level)
 
 
 def _channel(model: EmgModel, muscle: Muscle) -> tuple[int, int]:
@@ -135,7 +133,7 @@ def _channel(model: EmgModel, muscle: Muscle) -> tuple[int, int]:
 def _firing(model: EmgModel) -> Iterator[Check]:
     """Rates of discharge counted from spikes."""
     _, muscle = _channel(model, Muscle.FRONTALIS_MEDIALIS)
-    fired = model.motor_units(jax.random.key(2), np.tile(_only(muscle, 1.0), (1250, 1))).spikes
+    fired = model.motor_units(jax.random.key(2), np.tile(_driven(muscle, 1.0), (1250, 1))).spikes
     assert fired is not None
     units = fired.unit[fired.muscle == model.muscles.index(muscle)]
     rate = np.bincount(units) / 10.0

@@ -94,10 +94,12 @@ def test_odd_recordings_are_drawn(tmp_path):
         ],
         events=[Event(k / 20, 0.04, f"a long label {k}", k, "expression") for k in range(30)],
     )
-    show_picture.draw(odd, tmp_path / "odd.png", title="odd", look=None)
-    show.write_rrd(odd, tmp_path / "odd.rrd")
     one = Recording([Stream("emg", np.ones((1, 2)), 1000.0)])
-    show_picture.draw(one, tmp_path / "one.png", title="one", look=None)
+    for name, recording in (("odd", odd), ("one", one)):
+        path = show_picture.draw(recording, tmp_path / f"{name}.png", title=name, look=None)
+        assert Image.open(path).size[0] == 1950
+    show.write_rrd(odd, tmp_path / "odd.rrd")
+    assert (tmp_path / "odd.rrd").stat().st_size > 1000
 
 
 def test_without_opengl_faces_are_line_drawings(small_recording, monkeypatch, caplog):

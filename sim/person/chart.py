@@ -57,7 +57,7 @@ def surface(chart_mm: ArrayLike) -> Array:
 
 
 def on_head(chart_mm: ArrayLike) -> NDArray[np.bool_]:
-    """Whether chart coordinates (…, 2) mm lie on skin: on head or neck, and not over an eye or in the mouth."""
+    """Whether chart coordinates (…, 2) mm lie on skin: on head or neck, and not over an eye."""
     chart = _checked(chart_mm)
     result = (np.abs(chart[..., 0]) <= 0.5 * AROUND_MM) & (chart[..., 1] >= LOWEST_MM) & (chart[..., 1] <= HIGHEST_MM)
     for loop in _holes():
