@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from gymnasium.utils import EzPickle
 
 from ..errors import InputError
 from ..robot.dress import Dress
@@ -83,7 +82,7 @@ def given_goal(goal_mm: Any) -> np.ndarray:
     return goal.astype(np.float32).ravel()
 
 
-class Express(RobotEnv, EzPickle):
+class Express(RobotEnv):
     """`duchenne/Express-v0`, described in docs/envs.md.
 
     Args:
@@ -105,17 +104,7 @@ class Express(RobotEnv, EzPickle):
         height_px: int = 480,
         render_mode: str | None = None,
     ):
-        EzPickle.__init__(
-            self,
-            actions=actions,
-            reward=reward,
-            on_divergence=on_divergence,
-            skin=skin,
-            width_px=width_px,
-            height_px=height_px,
-            render_mode=render_mode,
-        )
-        super().__init__(actions, on_divergence, render_mode, (skin, width_px, height_px))
+        super().__init__(actions, on_divergence, render_mode, (skin, width_px, height_px), reward=reward)
         self._actions: Actions = actions
         self._reward = settings(Reward, reward)
         self._target = RobotBodies(1, actions)

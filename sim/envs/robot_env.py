@@ -4,6 +4,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium.utils import EzPickle
 
 from ..errors import PhysicsDiverged
 from ..robot.dress import Dress
@@ -16,8 +17,11 @@ ONLY = np.array([0])
 METADATA: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 25}
 
 
-class RobotEnv(gymnasium.Env):
-    """A robot that obeys actions, and is drawn when asked; environments add what is observed and rewarded."""
+class RobotEnv(gymnasium.Env, EzPickle):
+    """A robot that obeys actions, and is drawn when asked; environments add what is observed and rewarded.
+
+    own: further arguments of the environment, which is made anew from all of them when it is unpickled.
+    """
 
     metadata = METADATA
 
@@ -27,7 +31,13 @@ class RobotEnv(gymnasium.Env):
         on_divergence: OnDivergence,
         render_mode: str | None,
         picture: tuple[str | Dress, int, int],
+        **own: Any,
     ):
+        skin, width_px, height_px = picture
+        EzPickle.__init__(
+            self, actions=actions, on_divergence=on_divergence, render_mode=render_mode,
+            skin=skin, width_px=width_px, height_px=height_px, **own,
+        )  # fmt: skip
         one_of("actions", actions, ("symmetric", "all"))
         self._on_divergence = one_of("on_divergence", on_divergence, ("raise", "terminate"))
         if render_mode is not None:

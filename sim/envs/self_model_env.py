@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from gymnasium.utils import EzPickle
 
 from ..errors import InputError
 from ..robot.dress import Dress
@@ -33,7 +32,7 @@ class Mirror:
             raise InputError(f"mirror: got {self}; allowed are every_steps ≥ 1, delay_steps ≥ 0, finite noise_mm ≥ 0")
 
 
-class SelfModelEnv(RobotEnv, EzPickle):
+class SelfModelEnv(RobotEnv):
     """`duchenne/SelfModel-v0`, described in docs/envs.md.
 
     Args:
@@ -53,17 +52,7 @@ class SelfModelEnv(RobotEnv, EzPickle):
         height_px: int = 480,
         render_mode: str | None = None,
     ):
-        EzPickle.__init__(
-            self,
-            actions=actions,
-            mirror=mirror,
-            on_divergence=on_divergence,
-            skin=skin,
-            width_px=width_px,
-            height_px=height_px,
-            render_mode=render_mode,
-        )
-        super().__init__(actions, on_divergence, render_mode, (skin, width_px, height_px))
+        super().__init__(actions, on_divergence, render_mode, (skin, width_px, height_px), mirror=mirror)
         self._mirror = settings(Mirror, mirror)
         self._seen_space = goal_space()
         self.observation_space = spaces.Dict({"proprioception": self._proprioception, "landmarks": self._seen_space})
