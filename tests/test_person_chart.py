@@ -5,7 +5,8 @@ from duchenne.sim import mesh
 from duchenne.sim.errors import InputError
 from duchenne.sim.facs import Side
 from duchenne.sim.person import chart
-from duchenne.sim.person.anatomy import ANATOMY, Line
+from duchenne.sim.person.anatomy import ANATOMY
+from duchenne.sim.person.muscle_parts import Line
 from duchenne.sim.person.thickness import fat_mm, skin_mm
 
 

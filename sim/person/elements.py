@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import mesh
 from ..errors import InputError
-from .anatomy import ANATOMY, MUSCLE_NAMES, MUSCLES, Line, Ring
+from .anatomy import ANATOMY, MUSCLE_NAMES, MUSCLES
+from .muscle_parts import Line, Ring
 from .ports import jaw_columns, jaw_ground, jaw_pivot, lid_ground
 
 Array = NDArray[np.floating]

@@ -104,12 +104,7 @@ class EmgModel(eqx.Module):
             raise InputError(f"a band must lie in 0 … {self.rate_hz / 2:.0f} Hz, got {band_hz}")
         drive = self._drive(excitation)
         units = self.units_uv if contacts_mm is None else self._units_at(jnp.asarray(contacts_mm))
-        points = 1 << int(np.ceil(np.log2(2 * units.shape[-1])))
-        frequency = np.fft.rfftfreq(points, 1 / self.rate_hz)
-        inside = (frequency >= band_hz[0]) & (frequency <= band_hz[1])
-        spectrum = jnp.fft.rfft(units, points)[..., inside]
-        energy = (spectrum.real**2 + spectrum.imag**2).sum(-1) * (2 / points / self.rate_hz)  # µV² s
-        # Σ h² / rate is the integral of a template's square; Parseval over one side of the spectrum gives the 2
+        energy = band_energy_uv2_s(units, self.rate_hz, band_hz).sum(-1)
         power = jnp.einsum("...mu,muc->...c", self.pool.rates_hz(jnp.asarray(drive)), energy)
         return jnp.sqrt(power + 1e-12)
 
@@ -226,6 +221,23 @@ def build_emg(
         channel_names=montage.channel_names,
         rate_hz=rate,
     )
+
+
+def band_energy_uv2_s(units_uv: jax.Array, rate_hz: float, band_hz: tuple[float, float]) -> jax.Array:
+    """Energy (…, F) µV² s of templates (…, L) in each frequency of a band; over F it sums to the band's.
+
+    Σ h² / rate is the integral of a template's square; Parseval over one side of the spectrum gives the 2.
+    """
+    points = transform_length(units_uv)
+    frequency = np.fft.rfftfreq(points, 1 / rate_hz)
+    inside = (frequency >= band_hz[0]) & (frequency <= band_hz[1])
+    spectrum = jnp.fft.rfft(units_uv, points)[..., inside]
+    return (spectrum.real**2 + spectrum.imag**2) * (2 / points / rate_hz)
+
+
+def transform_length(units_uv: jax.Array) -> int:
+    """Points of the transform of templates (…, L): the power of two from 2 L on."""
+    return 1 << int(np.ceil(np.log2(2 * units_uv.shape[-1])))
 
 
 def _heard(units_uv: Array) -> int:

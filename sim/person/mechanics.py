@@ -123,6 +123,10 @@ class Face(eqx.Module):
         return [plane + growth * offset for plane, offset in zip(planes, offsets, strict=True)]
 
 
+equilibrium = jax.jit(Face.coordinates)
+"""`Face.coordinates`, compiled: of a face and activations (…, 48)."""
+
+
 def build_face(
     tissue: SoftTissue | None = None,
     rest: NDArray[np.floating] = mesh.REST,

@@ -22,17 +22,14 @@ from . import artefacts as noise
 from .anatomy import MUSCLES
 from .contacts import Montage
 from .dynamics import Activating, Dynamics, Relaxing, activate_init, activate_step, relax_init, relax_step
-from .emg import BAND_HZ, EmgModel
-from .mechanics import Face
+from .emg import BAND_HZ, EmgModel, band_energy_uv2_s, transform_length
+from .mechanics import Face, equilibrium
 from .motor_units import Pool
 from .person import Person
-from .repertoire import UNITS, WEIGHTS, unit_index
+from .repertoire import UNITS, WEIGHTS, as_coordinates, from_coordinates
 
 CONTROL_HZ = 125.0
 """Internal steps a second: an eighth of the EMG's 1000 Hz, as in recordings."""
-_LIDS = tuple(unit_index(code) for code in ("AU5", "AU7", "AU45"))
-_ORDER = (*_LIDS, *(row for row in range(len(UNITS)) if row not in _LIDS))
-"""Lids first, since `relax` has a time constant of their own for its coordinates 1 … 6."""
 
 
 class Body(eqx.Module):
@@ -97,7 +94,7 @@ def body_of(person: Person, montage: str | Montage = "proximal7", quality: str =
         tone=jnp.asarray(tone, jnp.float32),
         strength=jnp.asarray(traits.strength, jnp.float32),
         slowness=jnp.asarray(traits.slowness, jnp.float32),
-        at_rest=_equilibrium(person.face, jnp.asarray(traits.excite(tone), jnp.float32)),
+        at_rest=equilibrium(person.face, jnp.asarray(traits.excite(tone), jnp.float32)),
         pool=model.pool,
         energy_uv2_s=jnp.asarray(energy, jnp.float32),
         noise_uv2=jnp.asarray(spec.electrode_uv**2 * (worn.derivation**2).sum(1), jnp.float32),
@@ -135,12 +132,11 @@ def step(body: Body, state: State, excitation: jax.Array, steps: int = 5) -> tup
         return (skin, units), (coordinates, seen)
 
     muscles, activation = jax.lax.scan(activating, state.muscles, None, steps)
-    targets = body.face.coordinates(activation) - body.at_rest, _by_speed(_units(body, activation))
+    targets = body.face.coordinates(activation) - body.at_rest, as_coordinates(_units(body, activation))
     (skin, units), (coordinates, seen) = jax.lax.scan(relaxing, (state.skin, state.units), targets)
-    visible = jnp.zeros((len(UNITS), 2), seen.dtype).at[np.array(_ORDER)].set(seen[-1, 1:].reshape(-1, 2))
     shown = Shown(
         activation=activation[-1],
-        units=jnp.clip(visible, 0, 1),
+        units=jnp.clip(from_coordinates(seen[-1]), 0, 1),
         vertices_m=body.face.vertices_of(coordinates[-1]),
         power_uv2=jnp.einsum("mu,muc->mc", body.pool.rates_hz(driven), body.energy_uv2_s),
     )
@@ -174,32 +170,20 @@ def _units(body: Body, activation: jax.Array) -> jax.Array:
     return _patterns(jnp.clip((activation - rest) / (1 - rest), 0, 1) * body.strength)
 
 
-def _by_speed(units: jax.Array) -> jax.Array:
-    """(…, A, 2) as (…, 1 + 2 A) in the order that `relax` knows: no jaw, six of the lids, the others."""
-    flat = units[..., np.array(_ORDER), :].reshape(*units.shape[:-2], -1)
-    return jnp.concatenate([jnp.zeros_like(flat[..., :1]), flat], -1)
-
-
 def _driven(body: Body, wanted: jax.Array) -> jax.Array:
     """Excitation (48,) that reaches the muscles; tone and will join as drives do, see `repertoire.excite`."""
     meant = 1 - (1 - body.tone) * (1 - wanted)
     return jnp.clip((meant + body.crossed @ meant) * body.reach, 0, 1)
 
 
-_equilibrium = jax.jit(lambda face, activation: face.coordinates(activation))
-
-
 def _energy(model: EmgModel) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Energy (48, U, C) µV² s of one discharge in `BAND_HZ`, and degrees of freedom a second (48,).
 
-    As `EmgModel.rms_uv`. Power measured for T s scatters as χ² of 2 B T degrees of freedom (Bendat & Piersol), with
+    Power measured for T s scatters as χ² of 2 B T degrees of freedom (Bendat & Piersol), with
     the band B = (∫S)² / ∫S² of the spectrum S, here the sum over units and channels.
     """
-    units = np.asarray(model.units_uv, float)
-    points = 1 << int(np.ceil(np.log2(2 * units.shape[-1])))
-    frequency = np.fft.rfftfreq(points, 1 / model.rate_hz)
-    inside = (frequency >= BAND_HZ[0]) & (frequency <= BAND_HZ[1])
-    square = np.abs(np.fft.rfft(units, points)[..., inside]) ** 2
+    square = np.asarray(band_energy_uv2_s(model.units_uv, model.rate_hz, BAND_HZ), float)
     spectrum = square.sum((1, 2))
-    band_hz = spectrum.sum(-1) ** 2 / np.maximum((spectrum**2).sum(-1), 1e-30) * model.rate_hz / points
-    return square.sum(-1) * (2 / points / model.rate_hz), 2 * np.maximum(band_hz, 20.0)
+    share = spectrum.sum(-1) ** 2 / np.maximum((spectrum**2).sum(-1), 1e-30)
+    band_hz = share * model.rate_hz / transform_length(model.units_uv)
+    return square.sum(-1), 2 * np.maximum(band_hz, 20.0)

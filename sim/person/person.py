@@ -30,11 +30,11 @@ from .dynamics import Dynamics, activate, relax
 from .electrodes import montage as named_montage
 from .emg import EmgModel, build_emg
 from .looks import LOOKS
-from .mechanics import Face, build_face
+from .mechanics import Face, build_face, equilibrium
 from .motor_units import SAMPLES_PER_STEP
 from .observers import Coding, two_coders
 from .protocols import Protocol, protocol
-from .repertoire import UNITS, WEIGHTS, excite, unit_index
+from .repertoire import UNITS, WEIGHTS, as_coordinates, excite, from_coordinates, unit_index
 from .sheet import SoftTissue
 from .templates import checked_rate
 from .traits import Traits
@@ -55,12 +55,13 @@ _PADDED_STEPS = 1024
 class Motion:
     """How a face moved, on the control clock of `rate_hz`.
 
-    activation (T, 48); coordinates (T, Q) of `face`, lagging as muscle and skin do; visible (T, A, 2): action units
-    after the same lags, which is what can be seen of them.
+    excitation (T, 48) that reaches the muscles; activation (T, 48); coordinates (T, Q) of `face`, lagging as muscle
+    and skin do; visible (T, A, 2): action units after the same lags, which is what can be seen of them.
     """
 
     face: Face
     rate_hz: float
+    excitation: Array
     activation: Array
     coordinates: Array
     visible: Array
@@ -153,10 +154,12 @@ class Person:
         padded = np.pad(excitation, ((0, -steps % _PADDED_STEPS), (0, 0)), "edge").astype(np.float32)
         activation = activate(jnp.asarray(padded), rate_hz, slow)
         # A resting tone moved the face before it was called neutral.
-        at_rest = _coordinates(self.face, activate(_tone(self), rate_hz, slow))[-1]
-        moving = relax(_coordinates(self.face, activation) - at_rest, rate_hz, slow)
+        at_rest = equilibrium(self.face, jnp.asarray(self.traits.excite(self.habits.tone), jnp.float32))
+        moving = relax(equilibrium(self.face, activation) - at_rest, rate_hz, slow)
         visible = _visible(behaviour.au * _reach(self.traits), rate_hz, slow)
-        return Motion(self.face, rate_hz, np.asarray(activation)[:steps], np.asarray(moving)[:steps], visible)
+        return Motion(
+            self.face, rate_hz, excitation, np.asarray(activation)[:steps], np.asarray(moving)[:steps], visible
+        )
 
     def perform(
         self,
@@ -193,16 +196,18 @@ class Person:
         checked_rate(rate)
         control_hz = rate / SAMPLES_PER_STEP
         behaviour, schedule = self.behave(what, acting, control_hz, duration_s=duration_s)
-        worn = [self.wear(base, wearing_sd_mm=wearing_sd_mm, rng=one) for one in putting_on.spawn(_wearings(schedule))]
-        wearings = self._worn(worn, rate, _changes(schedule, behaviour, control_hz))
+        changes = _changes(schedule, behaviour, control_hz)
+        worn = [self.wear(base, wearing_sd_mm=wearing_sd_mm, rng=one) for one in putting_on.spawn(len(changes) - 1)]
+        wearings = self._worn(worn, rate, changes)
         motion = self.move(behaviour, control_hz)
-        drive = self.traits.excite(behaviour.excitation)
         frames_s = np.arange(int(np.ceil(behaviour.time_s.size / control_hz * camera_hz))) / camera_hz
         vertices = motion.vertices_m(frames_s)
         visible = motion.visible_at(frames_s)
         eyes = np.zeros((len(frames_s), 3))
         eyes[:, 0] = visible[:, unit_index("AU45")].max(1)
-        heard = listen(wearings, drive, tier, spec, recording, faces_m=vertices, eyes=eyes, camera_hz=camera_hz)
+        heard = listen(
+            wearings, motion.excitation, tier, spec, recording, faces_m=vertices, eyes=eyes, camera_hz=camera_hz
+        )
         coders = two_coders(visible, camera_hz, coding)
         camera = AuCamera.sample(unit_shapes(), watching)
         seen = camera.see(vertices - np.asarray(self.face.rest), camera_hz, watching)
@@ -213,7 +218,7 @@ class Person:
             _au_stream("au", behaviour.au, control_hz),
             _au_stream("au_visible", motion.visible, control_hz),
             _au_stream("camera_au", camera.judge(seen), camera_hz),
-            Stream("excitation", drive.astype(np.float32), control_hz, channels=MUSCLE_NAMES),
+            Stream("excitation", motion.excitation.astype(np.float32), control_hz, channels=MUSCLE_NAMES),
             Stream("activation", motion.activation, control_hz, channels=MUSCLE_NAMES),
             *(_coded(f"coder_{number}", coder, camera_hz) for number, coder in enumerate(coders, 1)),
         ]
@@ -244,7 +249,7 @@ class Person:
 
     def _worn(self, worn: Sequence[Montage], rate_hz: float, changes: Sequence[int]) -> list[Wearing]:
         """Montages in turn, between control steps (W + 1,)."""
-        spans = zip(worn, changes, changes[1:], strict=False)
+        spans = zip(worn, changes[:-1], changes[1:], strict=True)
         return [Wearing(start, end, one, self.emg(one, rate_hz)) for one, start, end in spans]
 
 
@@ -260,12 +265,7 @@ def unit_shapes() -> Array:
     return np.asarray(face.vertices(jnp.asarray(excitation))) - np.asarray(face.rest)
 
 
-_coordinates = jax.jit(lambda face, activation: face.coordinates(activation))
-
-
-@jax.jit
-def _shown(face: Face, coordinates: jax.Array) -> jax.Array:
-    return face.vertices_of(coordinates)
+_shown = jax.jit(Face.vertices_of)
 
 
 def _vertices(face: Face, coordinates: Array, chunk: int = 512) -> Array:
@@ -274,10 +274,6 @@ def _vertices(face: Face, coordinates: Array, chunk: int = 512) -> Array:
     padded = np.pad(coordinates, ((0, -count % chunk), (0, 0)), "edge")
     parts = [np.asarray(_shown(face, part)) for part in padded.reshape(-1, chunk, padded.shape[1])]
     return np.concatenate(parts)[:count]
-
-
-def _tone(person: Person) -> jax.Array:
-    return jnp.repeat(jnp.asarray(person.traits.excite(person.habits.tone), jnp.float32)[None], 64, axis=0)
 
 
 def _slowed(dynamics: Dynamics, factor: float) -> Dynamics:
@@ -291,20 +287,11 @@ def _reach(traits: Traits) -> Array:
     return np.stack(reach, -1)
 
 
-_LIDS = tuple(unit_index(code) for code in ("AU5", "AU7", "AU45"))
-
-
 def _visible(au: Array, rate_hz: float, dynamics: Dynamics) -> Array:
     """Action units (T, A, 2) after the lags of muscle and skin; those of the lids after the lids' own."""
-    steps = len(au)
-    others = [row for row in range(len(UNITS)) if row not in _LIDS]
-    order = [*_LIDS, *others]
-    flat = np.concatenate([np.zeros((steps, 1)), au[:, order].reshape(steps, -1)], axis=1)  # no jaw, then six lids
-    padded = np.pad(flat, ((0, -steps % _PADDED_STEPS), (0, 0)), "edge").astype(np.float32)
-    late = np.asarray(relax(activate(jnp.asarray(padded), rate_hz, dynamics), rate_hz, dynamics))[:steps, 1:]
-    result = np.empty_like(au)
-    result[:, order] = late.reshape(steps, len(UNITS), 2)
-    return np.clip(result, 0, 1)
+    padded = np.pad(au, ((0, -len(au) % _PADDED_STEPS), (0, 0), (0, 0)), "edge").astype(np.float32)
+    late = relax(activate(as_coordinates(padded), rate_hz, dynamics), rate_hz, dynamics)
+    return np.clip(np.asarray(from_coordinates(late))[: len(au)], 0, 1)
 
 
 def _au_stream(name: str, au: Array, rate_hz: float) -> Stream:
@@ -331,10 +318,6 @@ def _events(behaviour: Behaviour, schedule: Protocol | None) -> list[Event]:
             if codes[start]:
                 events.append(Event(start * step, (end - start) * step, names[codes[start]], kind=kind))
     return events
-
-
-def _wearings(schedule: Protocol | None) -> int:
-    return len(schedule.wearings_s) if schedule else 1
 
 
 def _changes(schedule: Protocol | None, behaviour: Behaviour, control_hz: float) -> list[int]:

@@ -13,7 +13,10 @@ seen in more than 70 % of people always belong to it, others with the share of p
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -108,6 +111,25 @@ def excite(au: Array, weights: Array = WEIGHTS) -> Array:
         for column in np.flatnonzero(weights[row]):
             idle[column] *= 1 - min(weights[row, column], 1.0) * courses[row, column % 2]
     return np.subtract(1, idle, out=idle).T
+
+
+_LIDS = tuple(unit_index(code) for code in ("AU5", "AU7", "AU45"))
+_LIDS_FIRST = np.array([*_LIDS, *(row for row in range(len(UNITS)) if row not in _LIDS)])
+
+
+def as_coordinates(units: Any) -> jax.Array:
+    """Action units (…, A, 2) in the order of a face's coordinates, (…, 1 + 2 A): no jaw, six of the lids, the others.
+
+    So `dynamics.relax` lets the units of the lids lag as lids do.
+    """
+    flat = jnp.asarray(units)[..., _LIDS_FIRST, :].reshape(*units.shape[:-2], -1)
+    return jnp.concatenate([jnp.zeros_like(flat[..., :1]), flat], -1)
+
+
+def from_coordinates(coordinates: Any) -> jax.Array:
+    """Action units (…, A, 2) of what `as_coordinates` gave."""
+    values = jnp.asarray(coordinates)[..., 1:].reshape(*coordinates.shape[:-1], len(UNITS), 2)
+    return values[..., np.argsort(_LIDS_FIRST), :]
 
 
 # --- Expressions -----------------------------------------------------------------------------------------------

@@ -18,10 +18,11 @@ from scipy.signal import firwin
 
 from ..errors import InputError
 from . import thickness
-from .anatomy import ANATOMY, MUSCLES, Fibres
+from .anatomy import ANATOMY, MUSCLES
 from .chart import AROUND_MM
 from .conductor import Conductor, Kernel
 from .motor_units import Pool, fibre_counts
+from .muscle_parts import Fibres
 from .traits import Traits
 
 Array = NDArray[np.floating]
