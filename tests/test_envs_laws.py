@@ -5,13 +5,16 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.envs.registration import EnvSpec
+from gymnasium.envs.mujoco.utils import check_mujoco_reset_state
+from gymnasium.envs.registration import EnvSpec, load_env_creator
 from gymnasium.utils.env_checker import check_env, data_equivalence
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import duchenne  # noqa: F401  registers the environments
 from duchenne.sim.envs import registry
@@ -60,6 +63,33 @@ def test_seeded_rollouts_are_equal_bit_for_bit(name: str) -> None:
     first, second = gymnasium.make(name), gymnasium.make(name)
     assert data_equivalence(_rollout(first), _rollout(second), exact=True)
     assert data_equivalence(_rollout(first), _rollout(second), exact=True)  # whatever went before
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
+def test_the_vector_environment_equals_single_ones_bit_for_bit(name: str, mode: AutoresetMode) -> None:
+    count, steps, spec = 4, 3, gymnasium.spec(name)
+    sync = SyncVectorEnv([partial(gymnasium.make, name, max_episode_steps=steps)] * count, autoreset_mode=mode)
+    vector = load_env_creator(spec.vector_entry_point)(
+        count, max_episode_steps=steps, autoreset_mode=mode, **spec.kwargs
+    )
+    assert vector.observation_space == sync.observation_space
+    assert vector.action_space == sync.action_space
+    sync.action_space.seed(0)
+    wishes = [sync.action_space.sample() for _ in range(8)]
+    mask = np.array([True, False, True, True])
+    for env, seen in ((sync, alone := []), (vector, together := [])):
+        seen.append(env.reset(seed=7))
+        seen += [env.step(wish) for wish in wishes]
+        seen.append(env.reset(seed=[3, None, None, 4], options={"reset_mask": mask}))
+        seen += [env.step(wish) for wish in wishes]
+        env.close()
+    for one, many in zip(alone, together, strict=True):
+        assert data_equivalence(list(one), list(many), exact=True)
+
+
+def test_gymnasium_finds_the_same_physics_after_the_same_seed(env: gymnasium.Env) -> None:
+    if hasattr(env.unwrapped, "model"):
+        check_mujoco_reset_state(env)
 
 
 def test_spec_survives_json(env: gymnasium.Env) -> None:

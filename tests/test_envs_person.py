@@ -14,10 +14,10 @@ import pytest
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env, data_equivalence
 
-from duchenne.sim.envs import person_env
-from duchenne.sim.envs.person_env import PersonEnv
+from duchenne.sim.envs import person
+from duchenne.sim.envs.person import PersonEnv
 from duchenne.sim.envs.person_goals import Goals, given_goal, pattern, reachable
-from duchenne.sim.envs.person_specs import PERSON_ENVS
+from duchenne.sim.envs.registry import ENVIRONMENTS
 from duchenne.sim.errors import DuchenneError, InputError, VocabularyError
 from duchenne.sim.person import moment
 from duchenne.sim.person.anatomy import MUSCLES, muscle_index
@@ -28,7 +28,7 @@ SMILE = AU_NAMES.index("AU12, right"), AU_NAMES.index("AU12, left")
 
 
 def make(name: str = "duchenne/Person-v0", **options) -> gymnasium.Env:
-    return gymnasium.make(EnvSpec(name, **copy.deepcopy(dict(PERSON_ENVS[name]))), **options)
+    return gymnasium.make(EnvSpec(name, **copy.deepcopy(dict(ENVIRONMENTS[name]))), **options)
 
 
 def action_for(words: str) -> np.ndarray:
@@ -37,7 +37,7 @@ def action_for(words: str) -> np.ndarray:
 
 def body_of(who: int | None) -> moment.Body:
     """Kept from test to test."""
-    return person_env._built(who, (), "proximal7", "wired active")
+    return person.body_of(who, (), "proximal7", "wired active")
 
 
 def held(env: PersonEnv, words: str, steps: int = 50):
@@ -175,9 +175,9 @@ def test_people_differ_between_episodes_and_are_kept():
     env = PersonEnv(people="sampled", crowd=2)
     people = {env.reset(seed=seed)[1]["person"] for seed in range(12)}
     assert people == {0, 1}
-    before = person_env._built.cache_info().misses
+    before = person.body_of.cache_info().misses
     env.reset(seed=1)
-    assert person_env._built.cache_info().misses == before
+    assert person.body_of.cache_info().misses == before
     assert env.reset(options={"person": "mean"})[1]["person"] == -1
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 import duchenne  # noqa: F401  registers the environments
-from duchenne.sim.envs.express import TERMS, Express, Reward, error_mm, goal_command
+from duchenne.sim.envs.express import Express, Reward, error_mm
+from duchenne.sim.envs.goal_faces import goal_command
 from duchenne.sim.envs.robot_bodies import RobotBodies
-from duchenne.sim.envs.self_model_env import Mirror, SelfModelEnv
+from duchenne.sim.envs.self_model import Mirror, SelfModel
 from duchenne.sim.errors import InputError, PhysicsDiverged, VocabularyError
 from duchenne.sim.robot.limits import SafeSet
 
@@ -38,7 +39,7 @@ def test_the_reward_is_the_sum_of_its_terms_and_what_compute_reward_says() -> No
     achieved, desired, rewards, infos = [], [], [], []
     for _ in range(5):
         seen, reward, _, _, info = env.step(env.action_space.sample())
-        assert reward == sum(info["reward_terms"][name] for name in TERMS)
+        assert reward == sum(info["reward_terms"][name] for name in ("match", "smoothness", "tension"))
         assert reward == env.compute_reward(seen["achieved_goal"], seen["desired_goal"], info)
         assert env.compute_reward(seen["achieved_goal"], seen["desired_goal"]) == info["reward_terms"]["match"]
         achieved.append(seen["achieved_goal"])
@@ -73,13 +74,13 @@ def test_a_goal_can_be_given() -> None:
 
 
 def test_settings_come_as_dataclass_or_mapping() -> None:
-    assert Express(reward={"match_mm": 2.0})._reward == Express(reward=Reward(match_mm=2.0))._reward
+    assert Express(reward={"match_mm": 2.0})._world._reward == Express(reward=Reward(match_mm=2.0))._world._reward
     with pytest.raises(VocabularyError, match="mach_mm"):
         Express(reward={"mach_mm": 2.0})
     with pytest.raises(InputError, match="smoothness"):
         Reward(smoothness=float("nan"))
     with pytest.raises(VocabularyError, match="symmetric"):
-        Express(actions="some")  # pyright: ignore[reportArgumentType]
+        Express(actions="some")
 
 
 def test_divergence_raises_or_ends_the_episode(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +88,7 @@ def test_divergence_raises_or_ends_the_episode(tmp_path, monkeypatch: pytest.Mon
     for what in ("raise", "terminate"):
         env = Express(on_divergence=what)
         env.reset(seed=0)
-        env._bodies._fields["qpos"][0, 5] = np.nan
+        env._world.bodies.faces._fields["qpos"][0, 5] = np.nan
         if what == "raise":
             with pytest.raises(PhysicsDiverged, match="reset"):
                 env.step(np.zeros(11, np.float32))
@@ -104,7 +105,7 @@ def test_the_mirror_is_late_slow_and_noisy_as_asked() -> None:
     action = np.full(26, 0.4, np.float32)
 
     def seen(mirror: dict[str, float]) -> np.ndarray:
-        env = SelfModelEnv(mirror=mirror)
+        env = SelfModel(mirror=mirror)
         rows = [env.reset(seed=1)[0]["landmarks"]]
         rows += [env.step(action)[0]["landmarks"] for _ in range(8)]
         return np.array(rows)

@@ -1,7 +1,4 @@
-"""Express: reach and hold a target expression, smoothly and with little tension in the skin.
-
-The task is written for any number of robots at once; `Express` is the environment with one.
-"""
+"""Express: reach and hold a target expression, smoothly and with little tension in the skin."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,14 +8,12 @@ import numpy as np
 from gymnasium import spaces
 
 from ..errors import InputError
-from ..robot.dress import Dress
-from ..robot.limits import SafeSet
-from .common import OnDivergence, box, into, no_more, settings
-from .robot_bodies import LANDMARKS, LARGEST_MM, Actions, RobotBodies
-from .robot_env import ONLY, RobotEnv
-
-TERMS = ("match", "smoothness", "tension")
-"""The named terms of the reward, in the order in which they are added."""
+from .common import into, settings
+from .goal_faces import GoalFaces, given_goal, goal_space
+from .many import Many
+from .robot_world import RobotWorld
+from .single import GoalSingle, RobotSingle
+from .world import Ids, effort
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,120 +57,61 @@ def error_mm(achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
     return total / distance.shape[-1]
 
 
-def goal_command(rng: np.random.Generator, actions: Actions) -> np.ndarray:
-    """A command, (26,), uniform over the safe set; both sides alike where the actions are symmetric."""
-    return SafeSet.default().sample(rng, 1, symmetric_only=actions == "symmetric")[0]
-
-
-def goal_space() -> spaces.Box:
-    """Displacements of the landmarks, mm."""
-    return box(-LARGEST_MM, LARGEST_MM, 3 * len(LANDMARKS))
-
-
-def given_goal(goal_mm: Any) -> np.ndarray:
-    """A goal from outside, (69,) or (23, 3) mm, as (69,) float32. Raises `InputError`."""
-    goal = np.asarray(goal_mm, float)
-    if goal.size != 3 * len(LANDMARKS) or goal.shape not in ((goal.size,), (len(LANDMARKS), 3)):
-        raise InputError(f"goal_mm: got shape {goal.shape}; allowed are ({3 * len(LANDMARKS)},) and (23, 3)")
-    if not (np.abs(goal) <= LARGEST_MM).all():
-        raise InputError(f"goal_mm: got numbers outside ±{LARGEST_MM:g} mm or not finite")
-    return goal.astype(np.float32).ravel()
-
-
-class Express(RobotEnv):
-    """`duchenne/Express-v0`, described in docs/envs.md.
+class ExpressWorld(RobotWorld):
+    """The task of `duchenne/Express-v0`, described in docs/envs.md.
 
     Args:
-        actions: `symmetric`, 11 parameters, or `all`, 26 servos.
+        goals: `reachable`, `human` or the path of an .npy file, see `GoalFaces`.
         reward: weights, a `Reward` or a mapping of its fields.
-        on_divergence: `raise` `PhysicsDiverged` or `terminate` the episode.
-        skin, width_px, height_px: the picture of `render`.
-        render_mode: `rgb_array` or None.
+        others: as for `RobotWorld`.
     """
 
+    terms = ("match", "smoothness", "tension")
+    reset_options = ("goal_mm",)
+
     def __init__(
-        self,
-        *,
-        actions: Actions = "symmetric",
-        reward: Reward | Mapping[str, float] | None = None,
-        on_divergence: OnDivergence = "raise",
-        skin: str | Dress = "porcelain",
-        width_px: int = 480,
-        height_px: int = 480,
-        render_mode: str | None = None,
+        self, count: int, *, goals: str = "reachable", reward: Reward | Mapping[str, float] | None = None, **others: Any
     ):
-        super().__init__(actions, on_divergence, render_mode, (skin, width_px, height_px), reward=reward)
-        self._actions: Actions = actions
+        super().__init__(count, **others)
         self._reward = settings(Reward, reward)
-        self._target = RobotBodies(1, actions)
-        goals = goal_space()
+        self._faces = GoalFaces(goals, count, others.get("actions", "symmetric"), others.get("threads", 1))
+        self._space, self._goals = goal_space(), np.zeros((count, *(goal_space().shape or ())), np.float32)
         self.observation_space = spaces.Dict(
-            {"observation": self._proprioception, "achieved_goal": goals, "desired_goal": goal_space()}
+            {"observation": self.felt_space, "achieved_goal": goal_space(), "desired_goal": goal_space()}
         )
-        self._goals, self._goal = goals, np.zeros(goals.shape, np.float32)
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """The robot at rest and a new goal; `options={"goal_mm": (69,) or (23, 3)}` sets the goal."""
-        options = no_more(options, ("goal_mm",))
+    def restart(self, ids: Ids, rngs: Sequence[np.random.Generator], options: Mapping[str, Any]) -> None:
+        """The robots at rest and new goals; `options={"goal_mm": (69,) or (23, 3)}` sets the goal."""
         goal = given_goal(options["goal_mm"]) if "goal_mm" in options else None
-        self._restart(seed)
-        if goal is None:
-            command = goal_command(self.np_random, self._actions)
-            goal = into(self._goals, self._target.settle(ONLY, command[None])[0])
-        self._goal = goal
-        observation = self._observe()
-        return observation, self._info(observation, 0.0, False, False)
+        super().restart(ids, rngs, options)
+        self._goals[ids] = self._faces.draw(ids, rngs) if goal is None else goal
 
-    def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
-        """Move for 40 ms. Raises `InputError` for an action that is not allowed, and as `on_divergence` says."""
-        change, projected, diverged = self._drive(action)
-        observation = self._observe()
-        info = self._info(observation, change, projected, diverged)
-        return observation, sum(info["reward_terms"][name] for name in TERMS), diverged, False, info
+    def observe(self, ids: Ids) -> dict[str, np.ndarray]:
+        achieved = into(self._space, self.landmarks_mm[ids])
+        return {"achieved_goal": achieved, "desired_goal": self._goals[ids], "observation": self.felt(ids)}
 
-    def compute_reward(
-        self,
-        achieved_goal: np.ndarray,
-        desired_goal: np.ndarray,
-        info: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
-    ) -> Any:
-        """Reward of goals (…, 69) mm: the match, plus the terms of effort where `info` names them.
+    def info(self, ids: Ids) -> dict[str, Any]:
+        error = error_mm(into(self._space, self.landmarks_mm[ids]), self._goals[ids])
+        tension = self.bodies.tension_mj(ids)
+        terms = self._reward.terms(error, self._change[ids], tension)
+        return {"error_mm": error, "tension_mj": tension, **super().info(ids), "reward_terms": terms}
 
-        With the info of a step this is the step's reward. Many goals take a sequence of as many infos.
-        """
+    def compute_reward(self, achieved_goal: Any, desired_goal: Any, info: Any = None) -> Any:
+        """See `GoalSingle`; goals (…, 69) mm."""
         match = self._reward.match(error_mm(achieved_goal, desired_goal))
-        if isinstance(info, Mapping):
-            return _with_effort(match, info)
-        if info is None or len(info) == 0:
-            return match
-        rows = [_with_effort(m, i) for m, i in zip(np.atleast_1d(match), info, strict=True)]
-        return np.array(rows).reshape(match.shape)
-
-    def _observe(self) -> dict[str, np.ndarray]:
-        achieved = into(self._goals, self._bodies.landmarks_mm(ONLY)[0])
-        return {"observation": self._felt(), "achieved_goal": achieved, "desired_goal": self._goal.copy()}
-
-    def _info(
-        self, observation: dict[str, np.ndarray], change: float, projected: bool, diverged: bool
-    ) -> dict[str, Any]:
-        error = error_mm(observation["achieved_goal"], observation["desired_goal"])
-        tension = self._bodies.tension_mj(ONLY)
-        terms = self._reward.terms(np.atleast_1d(error), np.array([change]), tension)
-        return {
-            "error_mm": float(error),
-            "tension_mj": float(tension[0]),
-            "projected": projected,
-            "diverged": diverged,
-            "command": self._bodies.commands[0].copy(),
-            "reward_terms": {name: float(value[0]) for name, value in terms.items()},
-        }
+        return match + effort(info, ("smoothness",), match.shape) + effort(info, ("tension",), match.shape)
 
 
-def _with_effort(match: Any, info: Mapping[str, Any]) -> Any:
-    terms = info.get("reward_terms", {})
-    return match + terms.get("smoothness", 0.0) + terms.get("tension", 0.0)
+class Express(GoalSingle, RobotSingle):
+    """One robot with a goal."""
+
+    world = ExpressWorld
 
 
-__all__ = ["TERMS", "Express", "Reward", "error_mm", "given_goal", "goal_command", "goal_space"]
+class ExpressVector(Many):
+    """Many robots, each with its goal, in one MuJoCo batch."""
+
+    world = ExpressWorld
+
+
+__all__ = ["Express", "ExpressVector", "ExpressWorld", "Reward", "error_mm"]

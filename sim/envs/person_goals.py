@@ -18,8 +18,6 @@ WIDTH = 2 * len(UNITS)
 STRENGTHS = (0.3, 1.0)
 """Range of the strength of a goal that is drawn, uniform."""
 _MOST_UNITS = 3
-TERMS = ("match", "effort")
-"""The named terms of the reward, in the order in which they are added."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,4 +122,4 @@ def _some_units(rng: np.random.Generator) -> Array:
     return units
 
 
-__all__ = ["STRENGTHS", "TERMS", "WIDTH", "Goals", "Reward", "distance", "given_goal", "pattern", "reachable"]
+__all__ = ["STRENGTHS", "WIDTH", "Goals", "Reward", "distance", "given_goal", "pattern", "reachable"]

@@ -13,19 +13,32 @@ from importlib.machinery import ModuleSpec
 from types import MappingProxyType, ModuleType
 from typing import Any
 
-from .person_specs import PERSON_ENVS
+from .worn import WORN
 
 _HERE = "duchenne.sim.envs"
 
+
+def _spec(module: str, name: str, steps: int, **kwargs: Any) -> dict[str, Any]:
+    return {
+        "entry_point": f"{_HERE}.{module}:{name}",
+        "vector_entry_point": f"{_HERE}.{module}:{name.removesuffix('Env')}Vector",
+        "max_episode_steps": steps,
+        "kwargs": kwargs,
+    }
+
+
 ENVIRONMENTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        "duchenne/Express-v0": {
-            "entry_point": f"{_HERE}.express:Express",
-            "vector_entry_point": f"{_HERE}.express_vector:ExpressVector",
-            "max_episode_steps": 100,
-        },
-        "duchenne/SelfModel-v0": {"entry_point": f"{_HERE}.self_model_env:SelfModelEnv", "max_episode_steps": 250},
-        **PERSON_ENVS,
+        "duchenne/Express-v0": _spec("express", "Express", 100),
+        "duchenne/ExpressHuman-v0": _spec("express", "Express", 100, goals="human"),
+        "duchenne/ExpressWornServo-v0": _spec("express", "Express", 100, variation=WORN),
+        "duchenne/SelfModel-v0": _spec("self_model", "SelfModel", 250),
+        "duchenne/SelfModelWornServo-v0": _spec("self_model", "SelfModel", 250, variation=WORN),
+        "duchenne/Person-v0": _spec("person", "PersonEnv", 100),
+        "duchenne/PersonPalsy-v0": _spec("person", "PersonEnv", 100, condition="palsy"),
+        "duchenne/PersonFatigued-v0": _spec("person", "PersonEnv", 100, condition="fatigued"),
+        "duchenne/PersonAgedSkin-v0": _spec("person", "PersonEnv", 100, condition="aged"),
+        "duchenne/PersonDistalEmg-v0": _spec("person", "PersonEnv", 100, montage="distal4"),
     }
 )
 """Id → what `gymnasium.register` is told of it."""

@@ -72,9 +72,13 @@ class RobotFaces:
             )
         model = build(config, skin_tendons(moving_stiffness(), config)).compile()
         self._batch = batch.Batch(model, nsim=count, nthread=threads)
-        self._fields = {name: self._batch.bind(name) for name in ("ctrl", "qpos", "time", "xpos", "xmat", "site_xpos")}
+        bound = ("ctrl", "qpos", "qvel", "time", "xpos", "xmat", "site_xpos", "ten_length")
+        self._fields = {name: self._batch.bind(name) for name in bound}
         self._actuator = np.array([model.actuator(n).id for n in SERVO_NAMES])
         self._joint = np.array([int(model.joint(n).qposadr[0]) for n in SERVO_NAMES])
+        self._dof = np.array([int(model.joint(n).dofadr[0]) for n in SERVO_NAMES])
+        self._stiffness = np.tile(np.array(model.tendon_stiffness, float), (count, 1))
+        self._everyone = np.arange(count)
         self._sites = np.array([model.site(f"magnet_{v}").id for v in SITES])
         self._head = model.body("head").id
         self._bodies = np.array([model.body(n).id for n in _BODIES])
@@ -84,6 +88,10 @@ class RobotFaces:
     def model(self) -> mujoco.MjModel:
         """The mechanism's compiled model."""
         return self._batch.model
+
+    def data(self, robot: int) -> mujoco.MjData:
+        """A copy of one robot's whole state, as MuJoCo holds it."""
+        return self._batch.get_data(int(robot))
 
     @property
     def skin(self) -> FastSkin:
@@ -95,12 +103,13 @@ class RobotFaces:
     def __len__(self) -> int:
         return self._batch.nsim
 
-    def reset(self) -> None:
-        """Put every robot at its rest command at time zero."""
-        self._batch.reset()
-        self._fields["ctrl"][:, self._actuator] = to_rad(REST_COMMAND)
-        self._batch.forward()
-        self._batch.warning[:] = 0
+    def reset(self, ids: np.ndarray | None = None) -> None:
+        """Put robots, (k,) or all, at their rest command at time zero; the others are left alone."""
+        ids = self._everyone if ids is None else ids
+        self._batch.reset(ids=ids)
+        self._fields["ctrl"][ids] = 0.0  # every joint is zero at rest
+        self._batch.forward(ids=ids)
+        self._batch.warning[ids] = 0
 
     def settled_ports(self, commands: np.ndarray, wait_s: float = 1.1) -> np.ndarray:
         """Displacements of the moving skin ports, (N, 82, 3) m, for any number of commands (N, 26), each from rest."""
@@ -110,7 +119,7 @@ class RobotFaces:
             filled = np.concatenate([chunk, np.tile(REST_COMMAND, (len(self) - len(chunk), 1))])
             self.reset()
             self.advance(filled, round(wait_s / CONTROL_PERIOD_S))
-            parts.append(self._kinematics()[0][: len(chunk)])
+            parts.append(self.ports_m(self._everyone[: len(chunk)]))
         return np.concatenate(parts)
 
     def step(self, commands: np.ndarray) -> FaceState:
@@ -130,8 +139,7 @@ class RobotFaces:
                 f"commands: got shape {commands.shape} with {np.count_nonzero(outside)} values not in 0…1; allowed are "
                 f"finite numbers in 0…1 of shape ({len(self)}, {len(SERVOS)})"
             )
-        self._fields["ctrl"][:, self._actuator] = to_rad(commands)
-        self._batch.step(nstep=periods * self._substeps)
+        self.hold(self._everyone, commands, periods * self._substeps)
         warnings = self._batch.warning[..., 1]
         if warnings.any():
             robots = ", ".join(str(i) for i in np.flatnonzero(warnings.any(1))[:5])
@@ -140,6 +148,48 @@ class RobotFaces:
                 f"MuJoCo warned {kinds} in robot {robots} within the last {periods * CONTROL_PERIOD_S:.2f} s; its "
                 "state is not to be trusted: look at the last commands and parameters, then call reset()"
             )
+
+    def hold(self, ids: np.ndarray, commands: np.ndarray, steps: int) -> np.ndarray:
+        """Advance robots (k,) some steps of the physics with commands (k, 26), unchecked; who diverged, (k,) bool."""
+        self._fields["ctrl"][np.ix_(ids, self._actuator)] = to_rad(commands)
+        self._batch.step(ids=ids, nstep=steps)
+        return (self._batch.warning[ids][..., 1] != 0).any(-1)
+
+    def vary(
+        self, ids: np.ndarray, *, speed: np.ndarray, torque: np.ndarray, friction: np.ndarray, skin: np.ndarray
+    ) -> None:
+        """Give robots (k,) servos and skin of their own, as factors on the model's: (k, 26) and, for the skin, (k, 1).
+
+        speed of the servos' slew, torque of their limit, friction at their output, skin of the tendons' stiffness.
+        """
+        model = self.model
+        slew, limit, loss = (
+            self._batch.expand(n) for n in ("actuator_dynprm", "actuator_forcerange", "dof_frictionloss")
+        )
+        tendons = self._batch.expand("tendon_stiffness")
+        slew[np.ix_(ids, self._actuator, [1])] = (model.actuator_dynprm[self._actuator, 1] * speed)[..., None]
+        limit[np.ix_(ids, self._actuator)] = model.actuator_forcerange[self._actuator] * torque[..., None]
+        loss[np.ix_(ids, self._dof)] = model.dof_frictionloss[self._dof] * friction
+        tendons[ids] = np.asarray(model.tendon_stiffness) * skin
+        self._stiffness[ids] = tendons[ids]
+
+    def servo_rad(self, ids: np.ndarray) -> np.ndarray:
+        """Joint angles (k, 26)."""
+        return self._fields["qpos"][np.ix_(ids, self._joint)]
+
+    def servo_rad_s(self, ids: np.ndarray) -> np.ndarray:
+        """Joint velocities (k, 26)."""
+        return self._fields["qvel"][np.ix_(ids, self._dof)]
+
+    def ports_m(self, ids: np.ndarray) -> np.ndarray:
+        """Displacement of the moving skin ports in the head frame, (k, 82, 3)."""
+        return self._kinematics()[0][ids]
+
+    def tension_mj(self, ids: np.ndarray) -> np.ndarray:
+        """Elastic energy of the skin by its linear stiffness, (k,) mJ, zero with the servos at rest."""
+        lengths = self._fields["ten_length"][ids]
+        energy = self._stiffness[ids] * lengths * lengths
+        return 500.0 * np.array([row.sum() for row in energy])  # row by row: one robot as many
 
     def state(self) -> FaceState:
         """The robots as they are now. Positions are one substep behind `servo_rad`, as MuJoCo leaves them."""
