@@ -174,5 +174,12 @@ def _mean(rows: np.ndarray) -> np.ndarray:
 
 
 __all__ = [
-    "ACTION_NAMES", "LANDMARKS", "LARGEST_MM", "LARGEST_POSITION", "LARGEST_VELOCITY", "Actions", "RobotBodies", "substeps",
-]  # fmt: skip
+    "ACTION_NAMES",
+    "LANDMARKS",
+    "LARGEST_MM",
+    "LARGEST_POSITION",
+    "LARGEST_VELOCITY",
+    "Actions",
+    "RobotBodies",
+    "substeps",
+]

@@ -52,7 +52,8 @@ class Variation:
     def draw(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """One robot: (26,) of each, and (1,) of the skin."""
         sizes = {name: 1 if name == "skin" else len(SERVO_NAMES) for name in _LIMITS}
-        return {name: rng.uniform(*getattr(self, name), size) for name, size in sizes.items()}
+        ranges: dict[str, Range] = {name: getattr(self, name) for name in sizes}
+        return {name: rng.uniform(low, high, sizes[name]) for name, (low, high) in ranges.items()}
 
 
 __all__ = ["Variation"]

@@ -163,11 +163,9 @@ class RobotFaces:
         speed of the servos' slew, torque of their limit, friction at their output, skin of the tendons' stiffness.
         """
         model = self.model
-        slew, limit, loss = (
-            self._batch.expand(n) for n in ("actuator_dynprm", "actuator_forcerange", "dof_frictionloss")
-        )
-        tendons = self._batch.expand("tendon_stiffness")
-        slew[np.ix_(ids, self._actuator, [1])] = (model.actuator_dynprm[self._actuator, 1] * speed)[..., None]
+        slew, limit = self._batch.expand("actuator_dynprm"), self._batch.expand("actuator_forcerange")
+        loss, tendons = self._batch.expand("dof_frictionloss"), self._batch.expand("tendon_stiffness")
+        slew[..., 1][np.ix_(ids, self._actuator)] = model.actuator_dynprm[self._actuator, 1] * speed
         limit[np.ix_(ids, self._actuator)] = model.actuator_forcerange[self._actuator] * torque[..., None]
         loss[np.ix_(ids, self._dof)] = model.dof_frictionloss[self._dof] * friction
         tendons[ids] = np.asarray(model.tendon_stiffness) * skin
