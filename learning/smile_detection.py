@@ -100,7 +100,7 @@ def detect(
     Raises `InputError` for courses shorter than the filter or the baseline.
     """
     values = np.asarray(courses, float)
-    window, rest = round(smoothing_s * rate_hz) // 2 * 2 + 1, round(baseline_s * rate_hz)
+    window, rest = max(round(smoothing_s * rate_hz) // 2 * 2 + 1, 3), round(baseline_s * rate_hz)
     if values.ndim == 0 or len(values) <= max(window, rest) or rest < 2 or not np.isfinite(values).all():
         raise InputError(f"courses must be finite and longer than {max(window, rest)} samples, got {values.shape}")
     smooth = np.asarray(signal.savgol_filter(values, window, 1, axis=0))
