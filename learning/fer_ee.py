@@ -38,7 +38,7 @@ class FerEe(ClassifierMixin, BaseEstimator):
 
     robust: scale features by their median and interquartile range in the training set; the paper's comparison
     "before preprocessing" leaves that out. The same seed and data give the same network. Trains in JAX, predicts in
-    NumPy, so that one window at a time is cheap.
+    NumPy (float64), so that one window alone is cheap and gets the same answer as among many.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class FerEe(ClassifierMixin, BaseEstimator):
         start = _initial(scaled.shape[1], len(self.classes_), self.random_state)
         key, train = jax.random.key(self.random_state), _trainer(self.batch)
         weights = train(start, key, padded, codes, len(scaled), self.steps, self.learning_rate)
-        self.weights_ = tuple(np.asarray(one) for one in weights)
+        self.weights_ = tuple(np.asarray(one, float) for one in weights)
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -83,8 +83,7 @@ class FerEe(ClassifierMixin, BaseEstimator):
         features = _checked(X)
         if features.shape[1] != self.n_features_in_:
             raise InputError(f"features must be (N, {self.n_features_in_}) as in training, got {features.shape}")
-        scaled = np.asarray(self.scaler_.transform(features), np.float32)
-        logits = np.asarray(_logits(self.weights_, scaled, np), float)
+        logits = _logits(self.weights_, np.asarray(self.scaler_.transform(features)), np)
         share = np.exp(logits - logits.max(1, keepdims=True))
         return share / share.sum(1, keepdims=True)
 
