@@ -1,4 +1,4 @@
-"""The command line: `duchenne mirror | synth | show | study | train | bench | doctor`.
+"""The command line: `duchenne mirror | synth | show | dataset | study | train | bench | doctor`.
 
 Heavy modules are imported inside the commands, so that `--help` answers at once.
 """
@@ -13,6 +13,10 @@ from typing import Annotated
 import typer
 
 from ..sim.errors import DuchenneError
+from .cli_bench import app as bench_app
+from .cli_options import Json
+from .cli_study import app as study_app
+from .cli_train import app as train_app
 from .console import complain, log_to_console
 
 app = typer.Typer(
@@ -25,20 +29,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-train_app = typer.Typer(
-    no_args_is_help=True, help="Let the robot learn about itself; fit what is shipped anew.", rich_markup_mode="rich"
-)
-bench_app = typer.Typer(no_args_is_help=True, help="Measure speed and fidelity.", rich_markup_mode="rich")
-study_app = typer.Typer(
-    no_args_is_help=True, help="Set the simulation beside what was published and measured.", rich_markup_mode="rich"
-)
 app.add_typer(study_app, name="study")
 app.add_typer(train_app, name="train")
 app.add_typer(bench_app, name="bench")
-
-EMO_ROWS = Path("../shared/data/emo_robot/emo_motor_landmarks.npz")
-"""Looked for when no other place is given."""
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
 
 def main() -> None:
@@ -275,134 +268,24 @@ def doctor(
     sys.exit(run(mend=mend, as_json=as_json))
 
 
-@train_app.command("self-model")
-def train_self_model(
-    out: Annotated[Path, typer.Option("--out", "-o", help="File for the model.")] = Path("out/self_model.npz"),
-    seed: Annotated[int, typer.Option(help="Seed of the babbling and the training.")] = 0,
-    poses: Annotated[int, typer.Option(min=20, help="Poses of the upper face, and as many of the mouth.")] = 1000,
-    emo_rows: Annotated[
-        Path | None,
-        typer.Option(help="emo_motor_landmarks.npz of the real Emo robot, for a cross-validation on its rows."),
+@app.command()
+def dataset(
+    env_id: Annotated[str, typer.Argument(metavar="ENV", help="Any id, such as duchenne/Express-v0.")],
+    episodes: Annotated[int, typer.Option(min=1, help="Whole episodes.")] = 20,
+    policy: Annotated[
+        str, typer.Option(help="random, or babble, which holds each action for half a second.")
+    ] = "random",
+    name: Annotated[str | None, typer.Option(help="By default duchenne/express/random-v0 and so on.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder of data sets; by default Minari's own.")
     ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same episodes.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Let the robot move at random before a mirror and learn which commands make which face.
+    """Record episodes of an environment as a Minari data set, read it back and step it again."""
+    from .dataset import run
 
-    \b
-    duchenne train self-model --out out/self_model.npz
-    duchenne mirror clip.mp4 --model out/self_model.npz
-    """
-    from .train import run
-
-    sys.exit(run(out, seed=seed, poses=poses, emo_rows=emo_rows or find_emo_rows(), as_json=as_json))
-
-
-def find_emo_rows() -> Path | None:
-    """The real robot's rows where a `shared/data` folder stands beside the working directory, or None."""
-    path = Path("../shared/data/emo_robot/emo_motor_landmarks.npz")
-    return path if path.is_file() else None
-
-
-@train_app.command("robot")
-def train_robot(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for skin.npz, safe_set.json.")] = Path("out/robot"),
-    seed: Annotated[int, typer.Option(help="Seed of the poses.")] = 0,
-    poses: Annotated[int, typer.Option(min=40, help="Safe poses to solve with the nonlinear skin.")] = 2000,
-    as_json: Json = False,
-) -> None:
-    """Fit the robot's fast skin map and its set of safe commands anew, as after a change of the mechanism or the skin.
-
-    Some minutes; the shipped ones lie in sim/robot/data.
-    """
-    from .train import run_robot
-
-    sys.exit(run_robot(out, seed=seed, poses=poses, as_json=as_json))
-
-
-@train_app.command("person")
-def train_person(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for person_skin.npz.")] = Path("out/person"),
-    seed: Annotated[int, typer.Option(help="Seed of the poses.")] = 0,
-    poses: Annotated[int, typer.Option(min=40, help="Poses to solve with the nonlinear skin.")] = 1600,
-    as_json: Json = False,
-) -> None:
-    """Fit the person's fast skin map to the nonlinear reference anew, as after a change of muscles or tissue.
-
-    Some minutes; the shipped one lies in sim/person/data.
-    """
-    from .train import run_person
-
-    sys.exit(run_person(out, seed=seed, poses=poses, as_json=as_json))
-
-
-@study_app.command("physiology")
-def study_physiology(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table.")] = Path("out/physiology"),
-    data: Annotated[
-        Path | None, typer.Option(help="Folder with real recordings to compare with; by default ../shared/data.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the simulated people.")] = 0,
-    as_json: Json = False,
-) -> None:
-    """Check muscles, skin, motor units and electrodes against the literature.
-
-    Prints a table of check, expected, got and source: equations, published
-    ranges and, where there are any, real recordings. A check that does not hold
-    is listed, not dropped.
-
-    \b
-    duchenne study physiology
-    duchenne study physiology --json > checks.json      for a program
-    """
-    from .physiology import run
-
-    sys.exit(run(out, data=data or find_real_data(), seed=seed, as_json=as_json))
-
-
-def find_real_data() -> Path | None:
-    """The folder of real recordings where a `shared/data` folder stands beside the working directory, or None."""
-    path = Path("../shared/data")
-    return path if path.is_dir() else None
-
-
-@bench_app.command("robot")
-def bench_robot(as_json: Json = False) -> None:
-    """Speed of the simulated robot, alone and in a batch."""
-    from .bench import run
-
-    sys.exit(run("robot", as_json=as_json))
-
-
-@bench_app.command("skin")
-def bench_skin(as_json: Json = False) -> None:
-    """Fast skin map against the nonlinear reference on poses it has not seen."""
-    from .bench import run
-
-    sys.exit(run("skin", as_json=as_json))
-
-
-@bench_app.command("camera")
-def bench_camera(as_json: Json = False) -> None:
-    """How well MediaPipe follows the rendered robot face."""
-    from .bench import run
-
-    sys.exit(run("camera", as_json=as_json))
-
-
-@bench_app.command("emg")
-def bench_emg(as_json: Json = False) -> None:
-    """Speed and memory of simulated EMG: motor units, interference, templates, a population."""
-    from .bench import run
-
-    sys.exit(run("emg", as_json=as_json))
-
-
-@bench_app.command("person")
-def bench_person(as_json: Json = False) -> None:
-    """Speed of a person's moving skin, and its fast map against the nonlinear reference."""
-    from .bench import run
-
-    sys.exit(run("person", as_json=as_json))
+    sys.exit(run(env_id, policy=policy, episodes=episodes, seed=seed, name=name, out=out, as_json=as_json))
 
 
 if __name__ == "__main__":

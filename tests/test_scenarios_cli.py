@@ -3,10 +3,13 @@ import subprocess
 import sys
 import time
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from duchenne import __version__
@@ -15,11 +18,15 @@ from duchenne.sim import model_file
 from duchenne.sim.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = (
-    ("mirror",), ("synth",), ("show",), ("doctor",), ("study",), ("study", "physiology"), ("train",),
-    ("train", "self-model"), ("train", "person"), ("bench",), ("bench", "robot"), ("bench", "skin"),
-    ("bench", "camera"), ("bench", "emg"), ("bench", "person"),
-)  # fmt: skip
+
+
+def _commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    yield path
+    for name, below in getattr(command, "commands", {}).items():
+        yield from _commands(below, (*path, name))
+
+
+COMMANDS = tuple(_commands(typer.main.get_command(cli.app)))
 
 
 def test_help_answers_at_once():

@@ -1,0 +1,69 @@
+"""`duchenne train …`: let the robot learn about itself, train agents, fit what is shipped anew."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .cli_options import Json, find_emo_rows
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Let the robot learn about itself, train agents, fit what is shipped anew.",
+    rich_markup_mode="rich",
+)
+
+
+@app.command("self-model")
+def train_self_model(
+    out: Annotated[Path, typer.Option("--out", "-o", help="File for the model.")] = Path("out/self_model.npz"),
+    seed: Annotated[int, typer.Option(help="Seed of the babbling and the training.")] = 0,
+    poses: Annotated[int, typer.Option(min=20, help="Poses of the upper face, and as many of the mouth.")] = 1000,
+    emo_rows: Annotated[
+        Path | None,
+        typer.Option(help="emo_motor_landmarks.npz of the real Emo robot, for a cross-validation on its rows."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Let the robot move at random before a mirror and learn which commands make which face.
+
+    \b
+    duchenne train self-model --out out/self_model.npz
+    duchenne mirror clip.mp4 --model out/self_model.npz
+    """
+    from .train import run
+
+    sys.exit(run(out, seed=seed, poses=poses, emo_rows=emo_rows or find_emo_rows(), as_json=as_json))
+
+
+@app.command("robot")
+def train_robot(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for skin.npz, safe_set.json.")] = Path("out/robot"),
+    seed: Annotated[int, typer.Option(help="Seed of the poses.")] = 0,
+    poses: Annotated[int, typer.Option(min=40, help="Safe poses to solve with the nonlinear skin.")] = 2000,
+    as_json: Json = False,
+) -> None:
+    """Fit the robot's fast skin map and its set of safe commands anew, as after a change of the mechanism or the skin.
+
+    Some minutes; the shipped ones lie in sim/robot/data.
+    """
+    from .train import run_robot
+
+    sys.exit(run_robot(out, seed=seed, poses=poses, as_json=as_json))
+
+
+@app.command("person")
+def train_person(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for person_skin.npz.")] = Path("out/person"),
+    seed: Annotated[int, typer.Option(help="Seed of the poses.")] = 0,
+    poses: Annotated[int, typer.Option(min=40, help="Poses to solve with the nonlinear skin.")] = 1600,
+    as_json: Json = False,
+) -> None:
+    """Fit the person's fast skin map to the nonlinear reference anew, as after a change of muscles or tissue.
+
+    Some minutes; the shipped one lies in sim/person/data.
+    """
+    from .train import run_person
+
+    sys.exit(run_person(out, seed=seed, poses=poses, as_json=as_json))
