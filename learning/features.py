@@ -179,3 +179,16 @@ FEATURES: Mapping[str, Callable[[Array, float], Array]] = MappingProxyType(
 """Windows (W, N, C) and a rate in Hz to a feature (W, C): root mean square, variance, mean absolute value, integral
 of the absolute value, waveform length, changes of sign, changes of slope's sign (both without a threshold), mean and
 median frequency (0 where a window is constant)."""
+
+
+__all__ = [
+    "FEATURES",
+    "FER_EE_FEATURES",
+    "SHU_FEATURES",
+    "features",
+    "features_at",
+    "of_windows",
+    "samples",
+    "window_ends_s",
+    "windows",
+]

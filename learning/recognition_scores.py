@@ -57,6 +57,24 @@ def held_trials(examples: Examples, *, folds: int = 5) -> Iterator[Split]:
             yield Split(f"batch {batch}, fold {fold}", rows[train], rows[test])
 
 
+def pooled_trials(examples: Examples, *, seed: int = 0, test_share: float = 1 / 6) -> Iterator[Split]:
+    """One split with every person on both sides: a sixth of each person's trials of each expression is tested, drawn
+    at random, as the skin-musculoskeletal paper does with 2 of 12 (§ 2.5.2). At least one trial is left to each side.
+
+    Raises `InputError` where a person has one trial of an expression.
+    """
+    rng, left = np.random.default_rng([seed, 0x7E57]), np.zeros(len(examples), bool)
+    for person in np.unique(examples.person):
+        for label in np.unique(examples.label[examples.person == person]):
+            rows = (examples.person == person) & (examples.label == label)
+            trials = np.unique(examples.trial[rows])
+            if len(trials) < 2:
+                raise InputError(f"person {person} has one trial of {label!r}; testing it leaves none to learn from")
+            count = min(max(round(test_share * len(trials)), 1), len(trials) - 1)
+            left |= rows & np.isin(examples.trial, rng.choice(trials, count, replace=False))
+    yield Split("pooled", np.flatnonzero(~left), np.flatnonzero(left))
+
+
 def from_first_batch(examples: Examples) -> Iterator[Split]:
     """For each person, trained on the first wearing and tested on every later one, as the epidermal-electrode paper's
     testing set, which was recorded at other times (§ 2.3). Raises `InputError` for a person with one alone."""
@@ -238,5 +256,6 @@ __all__ = [
     "from_first_batch",
     "from_to",
     "held_trials",
+    "pooled_trials",
     "scattered_windows",
 ]

@@ -15,6 +15,7 @@ from duchenne.learning.recognition_scores import (
     from_first_batch,
     from_to,
     held_trials,
+    pooled_trials,
     scattered_windows,
 )
 from duchenne.learning.recognition_stream import StreamingRecogniser
@@ -154,6 +155,13 @@ def test_splits_leave_out_what_they_say(seen):
         assert set(seen.batch[split.train]) == {0}
         assert set(seen.person[split.train]) == set(seen.person[split.test])
         assert set(seen.batch[split.test]) == {1}
+    (pooled,) = pooled_trials(seen)
+    assert not set(key["trial"][pooled.train]) & set(key["trial"][pooled.test])
+    for side in (pooled.train, pooled.test):
+        assert set(zip(seen.person[side], seen.label[side], strict=True)) == set(
+            zip(seen.person, seen.label, strict=True)
+        )
+    assert len(pooled.test) == len(seen) / 6
     for split in scattered_windows(seen):
         assert not set(split.train) & set(split.test)
         assert set(key["trial"][split.train]) == set(key["trial"][split.test])
