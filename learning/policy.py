@@ -23,7 +23,7 @@ from .checkpoint import Checkpoint, load, save
 from .policy_clone import Cloning, clone, hindsight
 from .policy_network import ActorCritic, Normaliser, Schema, explore, initial, mean_action
 from .policy_ppo import Ppo, Rollout
-from .policy_rollout import play, training_seeds
+from .policy_rollout import Episodes, play, training_seeds
 
 KIND = "policy"
 _BEFORE = 2**32 - 1
@@ -46,7 +46,7 @@ class Recipe:
 SCRATCH = Recipe()
 """For any environment."""
 CLONED = Recipe(log_sd=-3.5, cloning=Cloning(), ppo=Ppo(discount=0.95, entropy=0.0, learning_rate=2e-5, critic_first=3))
-"""For robots that are to reach faces: cloned first, then improved with care."""
+"""For robots that are to reach faces: cloned first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +82,14 @@ class Learner:
     normaliser: Normaliser
     optimiser: Any
     rewards: np.ndarray
-    """Mean reward of a step in each iteration so far, exploring, (iteration,)."""
+    """Mean reward of a step, (looks + iteration,): at each look while cloning, then, exploring, in each iteration."""
     errors_mm: np.ndarray
-    """Mean landmark error in each iteration so far, (iteration,); NaN where the environment does not tell it."""
+    """Mean landmark error likewise; NaN where the environment does not tell it."""
+
+    @property
+    def looks(self) -> int:
+        """How many of the curves' points are of the cloning."""
+        return len(self.rewards) - self.iteration
 
     @property
     def policy(self) -> Policy:
@@ -165,11 +170,17 @@ def begin(
         envs, learner.schema, seed, cloning.episodes, lambda done, total: progress("babbling", done, total)
     )
     normaliser = seen.normaliser(learner.schema)
-    model = clone(
-        learner.model, normaliser, learner.schema, seen, key, cloning,
-        lambda done, total: progress("cloning", done, total),
-    )  # fmt: skip
-    return learner._with(model, normaliser, policy_ppo.start(model, recipe.ppo))
+    curves: list[tuple[float, float]] = []
+
+    def watch(model: ActorCritic, done: int) -> None:
+        policy = Policy(learner.schema, model, normaliser)
+        played = play(envs, training_seeds(seed, _BEFORE, envs.num_envs), policy)
+        curves.append((float(played.rewards.sum() / played.alive.sum()), _error_mm(played)))
+        progress("cloning", done, cloning.steps)
+
+    model = clone(learner.model, normaliser, learner.schema, seen, key, cloning, watch)
+    rewards, errors_mm = np.array(curves).reshape(-1, 2).T
+    return learner._with(model, normaliser, policy_ppo.start(model, recipe.ppo), rewards=rewards, errors_mm=errors_mm)
 
 
 def iterate(learner: Learner, envs: Any) -> Learner:
@@ -212,10 +223,13 @@ def _explore(learner: Learner, envs: Any, key: jax.Array) -> tuple[Rollout, floa
 
     episodes = play(envs, training_seeds(learner.seed, learner.iteration, envs.num_envs), act, last=look)
     flat, drawn, density, values = (np.array(column) for column in zip(*rows, strict=True))
-    error = np.nan if episodes.mean_error_mm is None else float(episodes.mean_error_mm.mean())
     return Rollout(
         flat, drawn, density, np.concatenate([values, last]), episodes.rewards, episodes.terminated, episodes.alive
-    ), error
+    ), _error_mm(episodes)
+
+
+def _error_mm(episodes: Episodes) -> float:
+    return float("nan") if episodes.mean_error_mm is None else float(episodes.mean_error_mm.mean())
 
 
 def _measured(envs: Any, learner: Learner) -> Normaliser:

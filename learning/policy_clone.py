@@ -28,7 +28,7 @@ HOLD_STEPS = 25
 _SCALES = (1.0, 1.0, 0.3, 0.1, 0.03)
 """Length of a move, as share of the way to a random safe command."""
 _RIDGE = 1e-3
-_CHUNK = 500
+CHUNK = 1000
 """Steps of the optimiser in one compiled call."""
 Progress = Callable[[int, int], None]
 
@@ -39,7 +39,7 @@ class Cloning:
 
     episodes: int = 60
     """Of every environment."""
-    steps: int = 15000
+    steps: int = 20000
     batch: int = 512
     learning_rate: float = 1e-3
     """Peak of a cosine decay to zero."""
@@ -96,20 +96,23 @@ def clone(
     seen: Hindsight,
     key: jax.Array,
     cloning: Cloning,
-    progress: Progress = lambda done, total: None,
+    watch: Callable[[ActorCritic, int], None] = lambda model, done: None,
 ) -> ActorCritic:
-    """The model whose mean action is the command that achieved the goal, learnt from hindsight."""
+    """The model whose mean action is the command that achieved the goal, learnt from hindsight.
+
+    watch: is shown the model, and the steps done, every `CHUNK` steps.
+    """
     places = _goal_places(schema)
     states, faces, commands = (jnp.asarray(a, jnp.float32) for a in (seen.states, seen.faces, seen.commands))
     start, optimise = _optimiser(cloning, places)
     some, answers = seen._some(schema)
     actor = _linear(model.actor, np.asarray(normaliser(some)), answers)
     state = start(actor)
-    for done in range(0, cloning.steps, _CHUNK):
+    for done in range(0, cloning.steps, CHUNK):
         key, now = jax.random.split(key)
         actor, state = optimise(actor, state, normaliser, states, faces, commands, now)
         jax.block_until_ready(actor)
-        progress(min(done + _CHUNK, cloning.steps), cloning.steps)
+        watch(model._replace(actor=actor), min(done + CHUNK, cloning.steps))
     return model._replace(actor=actor)
 
 
@@ -172,7 +175,7 @@ def _linear(actor: Layers, inputs: np.ndarray, answers: np.ndarray) -> Layers:
 
 @cache
 def _optimiser(cloning: Cloning, places: tuple[int, int, int]) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    steps = -(-cloning.steps // _CHUNK) * _CHUNK
+    steps = -(-cloning.steps // CHUNK) * CHUNK
     optimiser = optax.adam(optax.cosine_decay_schedule(cloning.learning_rate, steps))
 
     def loss(actor: Layers, inputs: jax.Array, answers: jax.Array) -> jax.Array:
@@ -194,10 +197,10 @@ def _optimiser(cloning: Cloning, places: tuple[int, int, int]) -> tuple[Callable
     @jax.jit
     def optimise(actor, state, normaliser, states, faces, commands, key):
         data = normaliser, states, faces, commands
-        keys = jax.random.split(key, _CHUNK)
+        keys = jax.random.split(key, CHUNK)
         return jax.lax.scan(lambda carry, k: step(carry, k, data), (actor, state), keys)[0]
 
     return optimiser.init, optimise
 
 
-__all__ = ["HOLD_STEPS", "Cloning", "Hindsight", "clone", "hindsight", "with_goal"]
+__all__ = ["CHUNK", "HOLD_STEPS", "Cloning", "Hindsight", "clone", "hindsight", "with_goal"]

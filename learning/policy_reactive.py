@@ -19,8 +19,8 @@ REST = 2.0 * symmetric(REST_COMMAND) - 1.0
 """The action that keeps the robot at rest, (11,)."""
 _MOVE = 0.2
 """How far each servo is moved to measure what it does, in units of the action."""
-_DAMPINGS_MM = (0.3, 1.0, 2.0, 3.0)
-_GAINS = (0.2, 0.3, 0.4, 0.45, 0.5, 0.6)
+_DAMPINGS_MM = (1.0, 2.0, 3.0)
+_GAINS = (0.3, 0.4, 0.45, 0.5)
 _TUNING = 2**32 - 2**20
 """Number of the episodes that controllers are tuned on; no iteration of training has it."""
 

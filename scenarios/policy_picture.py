@@ -28,7 +28,7 @@ _LINES = {
 
 
 def draw(learner: Learner, figures: Mapping[str, float], path: Path) -> Path:
-    """Write the picture as PNG; the curves are of episodes in training, with exploration."""
+    """Write the picture as PNG; the curves are of episodes in training, exploring once cloning is over."""
     has_error = bool(np.isfinite(learner.errors_mm).any()) or "error_mm" in figures
     panels = [("reward", "mean reward of a step", learner.rewards)]
     panels += [("error_mm", "mean landmark error, mm", learner.errors_mm)] if has_error else []
@@ -40,7 +40,9 @@ def draw(learner: Learner, figures: Mapping[str, float], path: Path) -> Path:
                 axis.axhline(figures[name], color=colour, ls=stroke, lw=1.4, label=who)
         if kind == "error_mm":
             axis.set_yscale("log")
-        axis.set_xlabel("iteration")
+        if learner.looks and learner.iteration:
+            axis.axvline(learner.looks + 0.5, color="0.8", lw=1)
+        axis.set_xlabel(" then ".join(_stages(learner)))
         axis.set_ylabel(label)
         axis.spines[["top", "right"]].set_visible(False)
         axis.legend(frameon=False, fontsize=9)
@@ -49,6 +51,10 @@ def draw(learner: Learner, figures: Mapping[str, float], path: Path) -> Path:
     figure.savefig(path, dpi=130)
     plt.close(figure)
     return path
+
+
+def _stages(learner: Learner) -> list[str]:
+    return ["thousand steps of cloning"] * bool(learner.looks) + ["iteration"] * bool(learner.iteration)
 
 
 __all__ = ["draw"]

@@ -21,8 +21,9 @@ from .policy_picture import draw
 EPISODES = 200
 """Held-out episodes, each with a goal of its own."""
 ENVS = 64
-ITERATIONS = {True: 20, False: 100}
-"""Of a policy that is cloned first, and of one from scratch."""
+ITERATIONS = {True: 0, False: 100}
+"""Of PPO, after cloning and from scratch. Cloned policies of Express come within a few hundredths of a millimetre of
+who knows the goal's command, where the reward is flat; exploring from there made their error larger, not smaller."""
 CHECKPOINT, PICTURE = "policy.npz", "curves.png"
 _SAVE_EVERY = 10
 _ARRIVED_MM = 0.05
@@ -71,7 +72,7 @@ def run(
             else:
                 learner = begin(envs, env, seed=seed, recipe=recipe, progress=tell)
                 learner.save(path)
-                if reaching:
+                if learner.looks and wanted:
                     figures["cloned_error_mm"] = _mean(measure(envs, learner.policy).error_mm)
             while learner.iteration < wanted and (minutes is None or time.perf_counter() - start < 60 * minutes):
                 learner = iterate(learner, envs)
