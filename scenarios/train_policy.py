@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..learning.policy import CLONED, SCRATCH, Learner, Recipe, begin, iterate
+from ..learning.policy import CLONED, SCRATCH, Learner, begin, iterate
 from ..learning.policy_network import Schema
 from ..learning.policy_reactive import reaches_faces, scripted
 from ..learning.policy_rollout import Act, Episodes, held_out_seeds, play
@@ -197,4 +197,4 @@ def _mean(values: np.ndarray | None) -> float:
     return float("nan") if values is None else float(values.mean())
 
 
-__all__ = ["Outcome", "Recipe", "compare", "make", "measure", "oracle", "resumed", "run"]
+__all__ = ["Outcome", "compare", "make", "measure", "oracle", "resumed", "run"]
