@@ -35,7 +35,7 @@ def action_for(words: str) -> np.ndarray:
     return (2 * excite(pattern(words)[None])[0] - 1).astype(np.float32)
 
 
-def body_of(who: int | None) -> moment.Body:
+def body_of(who: int) -> moment.Body:
     """Kept from test to test."""
     return person.body_of(who, (), "proximal7", "wired active")
 
@@ -111,7 +111,7 @@ def test_measured_emg_scatters_about_the_expected(rng):
 
 
 def test_expected_amplitudes_are_those_of_the_emg_model():
-    person, body = Person(), body_of(None)
+    person, body = Person(), body_of(-1)
     wanted = excite(pattern("6+12")[None])[0]
     shown = moment.step(body, moment.init(body), wanted.astype(np.float32))[1]
     driven = person.traits.excite(1 - (1 - person.habits.tone) * (1 - wanted))

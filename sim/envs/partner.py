@@ -28,7 +28,7 @@ from ..person.emg import EmgModel
 from ..person.mechanics import Face, equilibrium
 from ..person.person import Person
 from ..person.repertoire import EXPRESSIONS
-from .common import one_of
+from .people import Crowd, met
 from .robot_bodies import LANDMARKS
 from .wearable import RATE_HZ, Wearable
 
@@ -71,10 +71,7 @@ class Partner:
     """Somebody new, or somebody known, for each episode.
 
     Args:
-        people: `sampled`, one of the crowd each episode; `mean`, the mean adult; or the number of one person, as
-            `Person.sample` takes it.
-        crowd: how many people are sampled from, numbers 0 … crowd − 1.
-        condition: one or several of `person.PATHOLOGIES`, or None.
+        people, crowd, condition: who she is, see `Crowd`.
         wearable: her electrodes, or None.
         seconds: length of an episode; she stands still afterwards.
         frame_steps: steps of her clock in one control period of the robot.
@@ -94,14 +91,9 @@ class Partner:
         picture_hz: float = 25.0,
         threads: int = 1,
     ):
-        self._people, self._crowd = checked_people(people), crowd
-        if isinstance(crowd, bool) or not isinstance(crowd, int) or crowd < 1:
-            raise InputError(f"crowd: got {crowd!r}; allowed are whole numbers from 1")
+        self._crowd = Crowd(people, crowd, condition)
         if not 1.0 <= seconds <= 60.0:
             raise InputError(f"seconds: got {seconds!r}; allowed are 1 … 60")
-        self._conditions = (condition,) if isinstance(condition, str) else tuple(condition or ())
-        for name in self._conditions:
-            Person().with_condition(name)
         self._wearable, self._threads = wearable, threads or len(os.sched_getaffinity(0))
         self._seconds = seconds
         self.frames_s = np.arange(int(seconds * STEPS_HZ) // frame_steps + 1) * frame_steps / STEPS_HZ
@@ -117,9 +109,7 @@ class Partner:
 
     def takes(self, rngs: Sequence[np.random.Generator], people: str | int | None = None) -> list[Take]:
         """A take for each generator; `people` stands in for that of the partner."""
-        people = self._people if people is None else checked_people(people)
-        drawn = [(int(rng.integers(self._crowd)), rng.integers(2**63, size=3)) for rng in rngs]
-        jobs = [(_number(people, one), seeds) for one, seeds in drawn]
+        jobs = [(self._crowd.draw(rng, people), rng.integers(2**63, size=3)) for rng in rngs]
         at_once = min(self._threads, len(jobs))
         if at_once <= 1:
             return [self._take(who, seeds) for who, seeds in jobs]
@@ -128,7 +118,7 @@ class Partner:
             return list(pool.map(lambda job: self._take(*job), jobs))
 
     def _meet(self, who: int) -> "_Known":
-        return _known(who, self._conditions, self._wearable.montage if self._wearable else None)
+        return _known(who, self._crowd.conditions, self._wearable.montage if self._wearable else None)
 
     def _take(self, who: int, seeds: NDArray[np.integer]) -> Take:
         acting, electric, noisy = seeds
@@ -157,15 +147,6 @@ class Partner:
         return clean + self._wearable.noise_uv(known.worn, len(clean), rng)
 
 
-def checked_people(people: Any) -> str | int:
-    """`people` as `Partner` takes it. Raises `InputError`, `VocabularyError`."""
-    if isinstance(people, bool) or not isinstance(people, int | np.integer):
-        return one_of("people", people, ("mean", "sampled"))
-    if people < 0:
-        raise InputError(f"people: got {people}; allowed are numbers from 0, 'mean' and 'sampled'")
-    return int(people)
-
-
 class _Known(NamedTuple):
     """What takes need of a person. scale: a mean face's size over hers."""
 
@@ -181,9 +162,7 @@ class _Known(NamedTuple):
 @lru_cache(maxsize=64)
 def _known(who: int, conditions: tuple[str, ...], montage: str | None) -> _Known:
     """Somebody, kept: she takes up to a second to make, with electrodes three."""
-    person = Person() if who < 0 else Person.sample(who)
-    for condition in conditions:
-        person = person.with_condition(condition)
+    person = met(who, conditions)
     face, worn = person.face, None if montage is None else person.wear(montage)
     rest = np.asarray(face.rest)
     return _Known(
@@ -195,10 +174,6 @@ def _known(who: int, conditions: tuple[str, ...], montage: str | None) -> _Known
         worn=worn,
         model=None if worn is None else person.emg(worn, RATE_HZ),
     )
-
-
-def _number(people: str | int, drawn: int) -> int:
-    return people if isinstance(people, int) else drawn if people == "sampled" else -1
 
 
 def _script(rng: np.random.Generator, start_s: float, end_s: float) -> tuple[Act, ...]:
@@ -266,4 +241,4 @@ def _moved(
     return face.vertices_of(between)[:, places] - face.rest[places], between
 
 
-__all__ = ["CALLED", "EPISODE_S", "LEAD_S", "Partner", "Take", "checked_people"]
+__all__ = ["CALLED", "EPISODE_S", "LEAD_S", "Partner", "Take"]

@@ -17,10 +17,10 @@ from ..person import moment
 from ..person.anatomy import ANATOMY, MUSCLE_NAMES, MUSCLES
 from ..person.artefacts import preset
 from ..person.electrodes import montage as named_montage
-from ..person.person import Person
 from ..person.portrait import Portrait
 from .common import box, checked_action, into, one_of, settings
 from .many import Many
+from .people import Crowd, met
 from .person_goals import WIDTH, Goals, Reward, distance, given_goal
 from .robot_bodies import LANDMARKS, substeps
 from .single import GoalSingle
@@ -40,12 +40,9 @@ _SEEN: tuple[str, ...] = ("emg", "landmarks", "activation")
 
 
 @lru_cache(maxsize=64)
-def body_of(who: int | None, conditions: tuple[str, ...], montage: str, quality: str) -> moment.Body:
-    """Somebody's body, None for the mean adult; kept, since it takes up to a second to make."""
-    person = Person() if who is None else Person.sample(who)
-    for condition in conditions:
-        person = person.with_condition(condition)
-    return moment.body_of(person, montage, quality)
+def body_of(who: int, conditions: tuple[str, ...], montage: str, quality: str) -> moment.Body:
+    """Somebody's body, kept, since it takes some seconds to make."""
+    return moment.body_of(met(who, conditions), montage, quality)
 
 
 class PersonWorld(World):
@@ -57,10 +54,7 @@ class PersonWorld(World):
         muscles: `all`, 48 excitations, or `symmetric`, 24.
         synergies: (K, 48) in 0…1; actions are then the activity of K synergies, which add up, and not of muscles.
         observe: which of `emg`, `landmarks`, `activation` are observed, in that order.
-        people: `mean`, the mean adult; `sampled`, somebody else each episode; or the number of one person, as
-            `Person.sample` takes it.
-        crowd: how many people are sampled from, numbers 0 … crowd − 1.
-        condition: one or several of `person.PATHOLOGIES`, or None.
+        people, crowd, condition: who she is, see `Crowd`.
         montage, quality: the electrodes' places and noise, as `Person.perform` takes them.
         emg: `measured`, the RMS in one control period, which scatters; or `expected`, its closed form.
         goals: `expressions`, `units`, or words to choose from such as ["happiness", "R12+L14"].
@@ -96,13 +90,10 @@ class PersonWorld(World):
         one_of("muscles", muscles, ("symmetric", "all"))
         one_of("emg", emg, ("measured", "expected"))
         self.mixing, self.action_names = _mixing(muscles, synergies)
-        self._people, self._crowd = _checked_people(people, crowd)
-        conditions = (condition,) if isinstance(condition, str) else tuple(condition or ())
-        for name in conditions:
-            Person().with_condition(name)
+        self._crowd = Crowd(people, crowd, condition)
         preset(quality)
         channels = named_montage(montage).channel_names
-        self._worn = conditions, montage, quality
+        self._worn = self._crowd.conditions, montage, quality
         self._measured = emg == "measured"
         self._goals = Goals(goals, both_sides=muscles == "symmetric" and synergies is None)
         self._reward = settings(Reward, reward)
@@ -134,10 +125,8 @@ class PersonWorld(World):
         options: `goal`, words or numbers, see `person_goals.given_goal`; `person`, a number or "mean".
         """
         goal = given_goal(options["goal"]) if "goal" in options else None
-        people = _checked_people(options["person"], self._crowd)[0] if "person" in options else self._people
         for i, rng in zip(ids, rngs, strict=True):
-            drawn = int(rng.integers(self._crowd)) if people == "sampled" else None
-            self._meet(i, people if isinstance(people, int) else drawn)
+            self._meet(i, self._crowd.draw(rng, options.get("person")))
             drawn_goal = self._goals.draw(rng)
             self._goal[i] = drawn_goal if goal is None else goal
         self._excitation[ids] = 0
@@ -199,11 +188,11 @@ class PersonWorld(World):
             self._portraits[who] = Portrait(look, rest_m=rest_m, width_px=width_px, height_px=height_px)
         return self._portraits[who]
 
-    def _meet(self, i: int, who: int | None) -> None:
+    def _meet(self, i: int, who: int) -> None:
         body = body_of(who, *self._worn)
         if body is not self._bodies[i]:
             self._bodies[i], self._stacked = body, None
-            self._who[i] = -1 if who is None else who
+            self._who[i] = who
 
     def _move(self, ids: Ids, rngs: Sequence[np.random.Generator], steps: int, anew: bool = False) -> None:
         """Move everybody, so that few shapes are compiled, and keep what `ids` did."""
@@ -305,16 +294,6 @@ def _mixing(muscles: Muscles, synergies: ArrayLike | None) -> tuple[NDArray[np.f
     if not ((mixing >= 0) & (mixing <= 1)).all():
         raise InputError("synergies: got numbers that are not in 0 … 1; scale each synergy to its largest muscle")
     return mixing, tuple(f"synergy {number}" for number in range(1, len(mixing) + 1))
-
-
-def _checked_people(people: Any, crowd: int) -> tuple[str | int, int]:
-    if isinstance(people, bool) or not isinstance(people, int | np.integer):
-        one_of("people", people, ("mean", "sampled"))
-    elif people < 0:
-        raise InputError(f"people: got {people}; allowed are numbers from 0, 'mean' and 'sampled'")
-    if not (isinstance(crowd, int) and crowd >= 1):
-        raise InputError(f"crowd: got {crowd!r}; allowed are whole numbers from 1")
-    return people if isinstance(people, str) else int(people), crowd
 
 
 def _observed(names: tuple[str, ...], channels: tuple[str, ...]) -> tuple[tuple[np.ndarray, np.ndarray], tuple]:

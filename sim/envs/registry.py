@@ -37,7 +37,9 @@ ENVIRONMENTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "duchenne/Coexpress-v0": _spec("coexpress", "Coexpress", 100),
         "duchenne/CoexpressEmg-v0": _spec("coexpress", "Coexpress", 100, emg="rms"),
         "duchenne/CoexpressOccluded-v0": _spec("coexpress", "Coexpress", 100, emg="rms", camera={"occlusion": "mouth"}),
-        "duchenne/CoexpressDistalEmg-v0": _spec("coexpress", "Coexpress", 100, emg="rms", montage="distal4"),
+        "duchenne/CoexpressDistalEmg-v0": _spec(
+            "coexpress", "Coexpress", 100, emg="rms", montage="distal4", quality="dry wearable"
+        ),
         "duchenne/CoexpressPalsy-v0": _spec("coexpress", "Coexpress", 100, condition="palsy"),
         "duchenne/CoexpressFatigued-v0": _spec("coexpress", "Coexpress", 100, condition="fatigued"),
         "duchenne/CoexpressAgedSkin-v0": _spec("coexpress", "Coexpress", 100, condition="aged"),
