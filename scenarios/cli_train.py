@@ -67,3 +67,32 @@ def train_person(
     from .train import run_person
 
     sys.exit(run_person(out, seed=seed, poses=poses, as_json=as_json))
+
+
+@app.command("policy")
+def train_policy(
+    env: Annotated[str, typer.Argument(help="Id of an environment, such as duchenne/Express-v0.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for policy.npz and curves.png.")] = Path(
+        "out/policy"
+    ),
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the training.")] = 0,
+    iterations: Annotated[
+        int | None,
+        typer.Option(min=0, help="Iterations of PPO in all; by default 100, and 0 where cloning is possible."),
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(min=0, help="Begin no further iteration after this long.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in the folder.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Learn to act in an environment, and measure it beside controllers that learn nothing.
+
+    Where robots are to reach faces (Express), a network first copies what commands did in hindsight; elsewhere PPO
+    starts from nothing. Writes policy.npz, from which --resume goes on, and curves.png.
+
+    \b
+    duchenne train policy duchenne/Express-v0 --out out/express
+    duchenne train policy duchenne/Coexpress-v0 --iterations 200
+    """
+    from .train_policy import run
+
+    sys.exit(run(env, out, seed=seed, iterations=iterations, minutes=minutes, resume=resume, as_json=as_json))

@@ -54,6 +54,16 @@ class FastSkin:
         result[:, self.ports] = self._rest_of_ports + flat.reshape(len(flat), -1, 3)
         return result.reshape(*np.shape(u)[:-2], *self.rest.shape)
 
+    def at(self, places: tuple[int, ...], u: Array) -> Array:
+        """Some of the vertices, (n, P, 3) m, for displacements (n, M, 3) m; quicker than all of them."""
+        flat = self._flat(u)
+        coordinates, correction = self._coordinates(flat)
+        weights = np.concatenate([coordinates, correction[:, : self._vertex_mode_count]], axis=1)
+        modes, rest, ported, port = self._at(places)
+        result = (weights @ modes).reshape(len(flat), -1, 3) + rest
+        result[:, ported] = self._rest_of_ports[port] + flat.reshape(len(flat), -1, 3)[:, port]
+        return result
+
     def forces(self, u: Array) -> Array:
         """Forces with which the skin pushes its moving ports, (…, M, 3) N, for displacements (…, M, 3) m."""
         flat = self._flat(u)
@@ -93,6 +103,19 @@ class FastSkin:
     def _coordinates(self, flat: Array) -> tuple[Array, Array]:
         coordinates = flat.astype(np.float32) @ self.basis
         return coordinates, features(coordinates[:, : self._feature_width]) @ self.coefficients
+
+    def _at(self, places: tuple[int, ...]) -> tuple[Array, Array, NDArray[np.int64], NDArray[np.int64]]:
+        """Modes and rest of some vertices; which of these are ports, and which ports they are."""
+        if places not in self._known_places:
+            modes = self.vertex_modes.reshape(len(self.vertex_modes), -1, 3)[:, list(places)]
+            met = [(k, int(np.flatnonzero(self.ports == v)[0])) for k, v in enumerate(places) if v in self.ports]
+            ported, port = np.array(met, int).reshape(-1, 2).T
+            self._known_places[places] = modes.reshape(len(modes), -1), self.rest[list(places)], ported, port
+        return self._known_places[places]
+
+    @cached_property
+    def _known_places(self) -> dict[tuple[int, ...], tuple]:
+        return {}
 
     @cached_property
     def _feature_width(self) -> int:

@@ -5,6 +5,7 @@ from duchenne.hardware.guard import Guard
 from duchenne.sim import mesh
 from duchenne.sim.errors import CommandRejected, InputError, PhysicsDiverged
 from duchenne.sim.robot.face import CONTROL_PERIOD_S, RobotFace, RobotFaces
+from duchenne.sim.robot.face_skin import default_skin
 from duchenne.sim.robot.limits import SafeSet
 from duchenne.sim.robot.mechanism import MOVING
 from duchenne.sim.robot.servo import REST_COMMAND, expand, index, to_command
@@ -142,3 +143,10 @@ def test_the_jaw_opens_the_mouth():
     state = RobotFace().settle(SafeSet.default().project(changed(jaw=1.0)))
     gap_m = state.vertices_m[13, 1] - state.vertices_m[14, 1]
     assert gap_m > 0.008
+
+
+def test_some_vertices_are_as_among_all():
+    skin, rng = default_skin(), np.random.default_rng(0)
+    ports = rng.normal(0, 1e-3, (3, len(skin.ports), 3))
+    places = (61, 5, 291, 152, 300)  # three of them ports
+    np.testing.assert_allclose(skin.at(places, ports), skin.vertices(ports)[:, list(places)], atol=1e-8)

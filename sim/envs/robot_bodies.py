@@ -133,9 +133,8 @@ class RobotBodies:
 
     def landmarks_mm(self, ids: np.ndarray) -> np.ndarray:
         """Displacements of `LANDMARKS` from the skin's own rest in the head frame, (k, 69) mm, x y z in turn."""
-        skin, places = self.faces.skin, np.array(LANDMARKS)
-        rest = skin.rest[places]
-        each = [1e3 * (skin.vertices(robot[None])[0, places] - rest).ravel() for robot in self.faces.ports_m(ids)]
+        skin, rest = self.faces.skin, self.faces.skin.rest[list(LANDMARKS)]
+        each = [1e3 * (skin.at(LANDMARKS, robot[None])[0] - rest).ravel() for robot in self.faces.ports_m(ids)]
         return np.array(each).reshape(len(ids), -1)
 
     def tension_mj(self, ids: np.ndarray) -> np.ndarray:
