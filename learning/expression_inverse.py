@@ -15,7 +15,7 @@ least squares through any fitted keypoint model, which stays among activations t
 mesh. Here a fitted model of seven channels and five points is all that there is, and synergies make it solvable.
 """
 
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -127,7 +127,8 @@ class ExpressionInverse(BaseEstimator):
             return np.r_[(ahead - behind).T / self.range_mm_[:, None] / (2 * _STEP), np.sqrt(_RIDGE) * np.eye(count)]
 
         inside = np.clip(home, 10 * _STEP, 1 - 10 * _STEP)
-        return self.most_ * least_squares(misses, inside, slopes, bounds=(0, 1), ftol=1e-6, xtol=1e-6).x
+        options: dict[str, Any] = {"jac": slopes, "bounds": (0, 1), "ftol": 1e-6, "xtol": 1e-6}
+        return self.most_ * least_squares(misses, inside, **options).x
 
     def _basis(self) -> Array:
         basis = np.asarray(self.synergies, float)

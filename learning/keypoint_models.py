@@ -229,7 +229,7 @@ def _bounds() -> tuple[Array, Array]:
     return low, high
 
 
-def _free() -> tuple[Array, Array]:
+def _free() -> tuple[NDArray[np.intp], ...]:
     """Rows and columns of the numbers (6, C) that are fitted: no geometry for muscles that are alone."""
     free = np.ones((6, len(CHANNELS)), bool)
     for names in SYSTEMS:

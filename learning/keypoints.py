@@ -11,7 +11,7 @@
 
 from collections.abc import Iterator
 from types import MappingProxyType
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -114,7 +114,7 @@ def best_of_folds(model: M, emg: ArrayLike, moved_mm: ArrayLike, trial: ArrayLik
     u, moved = np.asarray(emg, float), np.asarray(moved_mm, float)
     scored = []
     for left_out in _folds(np.asarray(trial), folds):
-        fitted = clone(model).fit(u[~left_out], moved[~left_out])
+        fitted = cast(M, clone(model)).fit(u[~left_out], moved[~left_out])
         error = np.mean((fitted.predict(u[left_out]) - moved[left_out]) ** 2)
         scored.append((error, len(scored), fitted))
     return min(scored)[2]
