@@ -157,11 +157,6 @@ def envelope(emg_uv: ArrayLike, rate_hz: float, *, lowpass_hz: float = 4.0) -> A
     return signal.sosfiltfilt(_lowpass_sos(lowpass_hz, rate_hz), np.abs(emg), axis=0)
 
 
-def smile_reader(emg_uv: ArrayLike, rate_hz: float) -> Array:
-    """`PREPROCESSING["perusquia"]`: (T, C) in SDs."""
-    return PREPROCESSING["perusquia"](emg_uv, rate_hz)
-
-
 def checked_mvc(mvc_uv: ArrayLike, shape: tuple[int, ...]) -> Array:
     """Maxima of every channel, positive and finite, or `InputError`."""
     mvc = np.asarray(mvc_uv, float)

@@ -21,7 +21,7 @@ from ..sim.person.au_camera import CALLED
 from ..sim.person.observers import cohen_kappa
 from ..sim.recording import Recording, Stream
 from .separation import MOST_LAG_S, Match, Separation, cross_correlation, match, separate
-from .signals import bandpass, envelope, smile_reader
+from .signals import PREPROCESSING, bandpass, envelope
 
 Array = NDArray[np.floating]
 Flags = NDArray[np.bool_]
@@ -75,7 +75,7 @@ def read_smiles(
     """
     emg, camera = recording["emg"], recording["camera_au"]
     wanted = max(emg.data.shape[1] - 1, len(SMILE_UNITS)) if components is None else components
-    channels = np.maximum(smile_reader(emg.data, emg.rate_hz), 0)
+    channels = np.maximum(PREPROCESSING["perusquia"](emg.data, emg.rate_hz), 0)
     found, courses = _components(np.asarray(emg.data, float), channels, emg.rate_hz, method, order, wanted, seed)
     seen = {unit: _at(camera, unit_course(camera, unit), emg.times_s) for unit in SMILE_UNITS}
     named = match(courses, seen, emg.rate_hz, seed=seed)

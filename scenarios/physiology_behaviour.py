@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..learning.signals import bandpass, lead_s, smile_reader
+from ..learning.signals import PREPROCESSING, bandpass, lead_s
 from ..sim.facs import PAIRED
 from ..sim.person.au_camera import CALLED
 from ..sim.person.person import Person
@@ -66,7 +66,7 @@ def lead(recording: Recording, channels: list[str]) -> float:
     The paper's filters, the mean of the channels, and the camera's yes or no, held between its frames.
     """
     emg = recording["emg"].between(0.0, _SMILES_S)
-    read = smile_reader(emg.data[:, [emg.channels.index(name) for name in channels]], emg.rate_hz).mean(1)
+    read = PREPROCESSING["perusquia"](emg.data[:, [emg.channels.index(name) for name in channels]], emg.rate_hz).mean(1)
     seen = _unit(recording["camera_au"], "AU12").mean(1)
     frame = np.minimum((emg.times_s * recording["camera_au"].rate_hz).astype(int), len(seen) - 1)
     return lead_s(read, (seen > CALLED)[frame].astype(float), emg.rate_hz)

@@ -25,7 +25,7 @@ def test_rest_is_taken_out_of_the_spectrum(rng):
 def test_the_smile_reader_follows_the_strength_of_a_contraction(rng):
     strength = 0.1 + (np.sin(2 * np.pi * 0.2 * TIME) > 0)
     emg = signals.bandpass(rng.normal(size=20_000), RATE) * strength
-    read = signals.smile_reader(emg[:, None] + 500, RATE)[:, 0]
+    read = signals.PREPROCESSING["perusquia"](emg[:, None] + 500, RATE)[:, 0]
     assert np.corrcoef(read[1000:-1000], strength[1000:-1000])[0, 1] > 0.9
 
 

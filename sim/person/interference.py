@@ -22,7 +22,7 @@ _REFERENCE_DRIVE = 0.5
 _LEVELS = 128
 _BYTE_SD = np.sqrt((256**2 - 1) / 12)
 _TOGETHER = 8
-"""Blocks that one step of the scan handles, a compromise between memory and speed."""
+"""Most blocks that one step of the scan handles, a compromise between memory and speed."""
 
 
 class Interference(eqx.Module):
@@ -79,8 +79,10 @@ def _generate(model: Interference, key: jax.Array, drive: jax.Array) -> jax.Arra
     carriers, channels, _ = model.filters.shape
     block, taps = model.block, model.block // 8
     fresh = block - taps
-    span = _TOGETHER * fresh // SAMPLES_PER_STEP
-    count = -(-(steps + taps // SAMPLES_PER_STEP) // span)
+    blocks = -(-(steps * SAMPLES_PER_STEP + taps) // fresh)
+    count = -(-blocks // _TOGETHER)
+    together = -(-blocks // count)
+    span = together * fresh // SAMPLES_PER_STEP
     common_key, noise_key = jax.random.split(key)
     drive = drive * common_drive(common_key, steps, muscles, model.control_hz, model.habit)
     place = _LEVELS * jnp.sqrt(jnp.clip(drive, 0, 1))
@@ -94,11 +96,11 @@ def _generate(model: Interference, key: jax.Array, drive: jax.Array) -> jax.Arra
     def chunk(tail: jax.Array, number: jax.Array) -> tuple[jax.Array, jax.Array]:
         now = lax.dynamic_slice(level, (0, number * span), (muscles, span + 1))
         amplitude = now[:, :-1, None] + ramp * (now[:, 1:] - now[:, :-1])[..., None]  # (M, span, 8)
-        amplitude = amplitude.reshape(muscles, 1, _TOGETHER, fresh) / _BYTE_SD
-        words = jax.random.bits(jax.random.fold_in(noise_key, number), (muscles, CARRIERS, _TOGETHER, fresh // 4))
+        amplitude = amplitude.reshape(muscles, 1, together, fresh) / _BYTE_SD
+        words = jax.random.bits(jax.random.fold_in(noise_key, number), (muscles, CARRIERS, together, fresh // 4))
         four = [((words >> shift) & 255).astype(jnp.float32) - 127.5 for shift in (0, 8, 16, 24)]
         white = jnp.concatenate(four, -1) * amplitude
-        spectrum = jnp.fft.rfft(white.reshape(carriers, _TOGETHER, fresh), block)
+        spectrum = jnp.fft.rfft(white.reshape(carriers, together, fresh), block)
         wave = jnp.fft.irfft(jnp.einsum("pbf,pcf->bcf", spectrum, model.filters), block)
         over = jnp.concatenate([tail[None], wave[..., fresh:]])
         wave = wave[..., :fresh].at[..., :taps].add(over[:-1])
