@@ -42,6 +42,8 @@ def files(path: Path) -> tuple[Path, ...]:
         raise InputError(f"there is no {path}; give a recording ({', '.join(READERS)}) or a folder of them")
     if path.suffix.lower() in READERS:
         return (path,)
+    if path.suffix.lower() == ".mat":
+        raise InputError(f"{path.name} is one person's table of powers; give the folder that holds everybody's")
     if path.is_file():
         raise InputError(f"cannot tell what {path.name} is from its name; allowed: {', '.join(READERS)}")
     found = find_bdf(path) or sorted(one for one in path.iterdir() if one.suffix.lower() in READERS)
