@@ -1,4 +1,4 @@
-"""The command line: `duchenne mirror | synth | show | dataset | study | train | bench | doctor`.
+"""The command line: `duchenne mirror | synth | show | analyse | dataset | study | train | bench | doctor`.
 
 Heavy modules are imported inside the commands, so that `--help` answers at once.
 """
@@ -14,7 +14,7 @@ import typer
 
 from ..sim.errors import DuchenneError
 from .cli_bench import app as bench_app
-from .cli_options import Json
+from .cli_options import Json, Seed
 from .cli_study import app as study_app
 from .cli_train import app as train_app
 from .console import complain, log_to_console
@@ -266,6 +266,44 @@ def doctor(
     from .doctor import run
 
     sys.exit(run(mend=mend, as_json=as_json))
+
+
+@app.command()
+def analyse(
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="A recording (.npz, .zarr, .bdf, .edf, .xdf, .csv, .tsv, .txt), a folder of them, an EMG-BIDS data set, "
+            "or a folder of .mat tables."
+        ),
+    ],
+    montage: Annotated[
+        str | None, typer.Option(help="Published montage, or your .json: its channels, in its order.")
+    ] = None,
+    rate: Annotated[float | None, typer.Option(help="Samples a second, where the file has no clock.")] = None,
+    unit: Annotated[str | None, typer.Option(help="uV, mV or V; overrules the file.")] = None,
+    channels: Annotated[
+        str, typer.Option(help="Channels by the file's names, a,b,c; with --montage in its order.")
+    ] = "",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the report.")] = Path("out/analyse"),
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Analyse your own recording: quality, synergies, sources, expressions, action units.
+
+    Writes report.html, findings.json, pictures and features as CSV. A folder of
+    .mat tables with powers at eight sites is set beside as many simulated people.
+
+    \b
+    duchenne analyse recording.npz
+    duchenne analyse session.csv --unit mV --rate 1000
+    duchenne analyse session.xdf --montage distal4 --channels c1,c2,c3,c4
+    duchenne analyse ../shared/data/emg_8ch_seven_expressions --json
+    """
+    from .analyse import run
+
+    names = tuple(name.strip() for name in channels.split(",") if name.strip())
+    sys.exit(run(path, out, montage=montage, rate_hz=rate, unit=unit, channels=names, seed=seed, as_json=as_json))
 
 
 @app.command()

@@ -15,6 +15,7 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+from rich import markup
 
 from .. import __version__
 from ..sim.errors import InputError
@@ -76,7 +77,7 @@ def publish(study: Study, out: Path, *, as_json: bool = False) -> int:
         [(f.topic, f.what, f.paper, f.shown, "real" if f.real else "simulated", f.verdict) for f in study.findings],
     )
     for note in study.notes:
-        console.console.print(f"· {escape(note)}", highlight=False)
+        console.console.print(f"· {markup.escape(note)}", highlight=False)
     console.console.print(f"\nwritten: {out / 'report.html'}, {out / 'findings.json'}")
     if as_json:
         console.emit(study.figures, findings=rows)
