@@ -43,8 +43,8 @@ def draw(results: Results, out: Path) -> list[tuple[str, Path]]:
             lambda path: _scatter(results, FAMILIES["electrodes"], path),
         ),
         (
-            "Scores over noise, tension and number of components; bands are 95 % intervals over people. Dashed: random "
-            "unmixing, dotted: chance.",
+            "Scores over noise, tension and number of components; bands are 95 % intervals of Picard over "
+            "people. Dashed: random unmixing, dotted: chance.",
             "curves.png",
             lambda path: _curves(results, path),
         ),

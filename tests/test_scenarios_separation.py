@@ -96,10 +96,10 @@ def test_one_person_has_no_interval(tmp_path: Path):
 
 def test_verdicts_ask_for_more_than_chance_and_more_than_random():
     low, spread = np.full(6, 0.1), np.array([0.0, 0.01, -0.01, 0.02, -0.02, 0.0])
-    assert study.verdict(low + spread, low, low) == "no better than chance"
-    assert study.verdict(low + 0.5 + spread, low, low + 0.5) == "better than chance, not than random"
+    assert study.verdict(low + spread, low, low) == "not surely better than chance"
+    assert study.verdict(low + 0.5 + spread, low, low + 0.5) == "better than chance, not surely than random"
     assert study.verdict(low + 0.5 + spread, low, low + 0.1) == "better than chance and random"
-    assert study.verdict(low - 0.5 + spread, low, low) == "no better than chance"
+    assert study.verdict(low - 0.5 + spread, low, low) == "not surely better than chance"
 
 
 def test_interval_is_students():
