@@ -273,7 +273,7 @@ def analyse(
     path: Annotated[
         Path,
         typer.Argument(
-            help="A recording (.npz, .zarr, .bdf, .edf, .xdf, .csv, .tsv, .txt), a folder of them, an EMG-BIDS data set, "
+            help="A recording (.npz, .zarr, .bdf, .edf, .xdf, .csv, .tsv, .txt), a folder of them, an EMG-BIDS set, "
             "or a folder of .mat tables."
         ),
     ],
