@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .cli_options import Json, find_real_data
+from .cli_options import Json, People, Seed, find_real_data
 
 app = typer.Typer(
     no_args_is_help=True, help="Set the simulation beside what was published and measured.", rich_markup_mode="rich"
@@ -35,3 +35,86 @@ def study_physiology(
     from .physiology import run
 
     sys.exit(run(out, data=data or find_real_data(), seed=seed, as_json=as_json))
+
+
+@app.command("six-expressions")
+def study_six_expressions(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.html and what is kept.")] = Path(
+        "out/six-expressions"
+    ),
+    people: People = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Synergies, expressions and keypoints: ten people, MVC and 6 × 12 trials with seven electrodes.
+
+    Recognition from EMG and from synergies, within people and for people never met; how well four models of the skin
+    turn EMG into the motion of keypoints; from a wanted expression back to muscles.
+
+    What was simulated is kept in the folder, so that a study that was cut off goes on where it stopped.
+    """
+    from .six_expressions import run
+
+    sys.exit(run(out, people=people, seed=seed, as_json=as_json))
+
+
+@app.command("distal-smiles")
+def study_distal_smiles(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.html and what is kept.")] = Path(
+        "out/distal-smiles"
+    ),
+    people: People = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Smiles read at the temples: 41 people, posed and spontaneous, beside two coders and a camera.
+
+    Agreement with the coders for AU6 and AU12, how far EMG leads the camera, which unit comes with which, and whether
+    posed and spontaneous smiles can be told apart.
+
+    What was simulated is kept in the folder, so that a study that was cut off goes on where it stopped.
+    """
+    from .distal_smiles import run
+
+    sys.exit(run(out, people=people, seed=seed, as_json=as_json))
+
+
+@app.command("epidermal")
+def study_epidermal(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.html and what is kept.")] = Path(
+        "out/epidermal"
+    ),
+    people: People = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Expression and its intensity from ten skin electrodes put on again and again.
+
+    Within and across wearings and people, with fewer channels, beside other classifiers and beside a camera in bad
+    light, from the side and with the mouth covered.
+
+    What was simulated is kept in the folder, so that a study that was cut off goes on where it stopped.
+    """
+    from .epidermal import run
+
+    sys.exit(run(out, people=people, seed=seed, as_json=as_json))
+
+
+@app.command("separation")
+def study_separation(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.html and what is kept.")] = Path(
+        "out/separation"
+    ),
+    people: People = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """What ICA and NMF recover of sources that are known, and where explained variance misleads.
+
+    Every method over montages, noise and co-contraction, each score beside chance and a random unmixing.
+
+    What was simulated is kept in the folder, so that a study that was cut off goes on where it stopped.
+    """
+    from .separation_study import run
+
+    sys.exit(run(out, people=people, seed=seed, as_json=as_json))
