@@ -1,3 +1,5 @@
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -154,7 +156,7 @@ class TestModels:
 class TestCoupledSkin:
     def of_units(self, reach=1.0):
         """A model that takes intensities of its own units as EMG."""
-        model = CoupledSkin(UP)
+        model: Any = CoupledSkin(UP)
         model.unmixing_, model.reach_ = np.eye(8, 7), reach
         return model
 
@@ -207,7 +209,8 @@ class TestStatistics:
         from scipy.stats import ttest_ind
 
         one, two = rng.normal(size=8), rng.normal(size=8) + 1
-        assert compare({"a": one, "b": two}).p == pytest.approx(ttest_ind(one, two).pvalue)
+        expected: Any = ttest_ind(one, two)
+        assert compare({"a": one, "b": two}).p == pytest.approx(expected.pvalue)
 
     def test_interval(self):
         assert mean_interval([1.0, 2, 3]) == pytest.approx((2, 2 - 4.302653 / 3**0.5, 2 + 4.302653 / 3**0.5), rel=1e-5)
@@ -221,7 +224,7 @@ class TestStatistics:
 class TestInverse:
     @pytest.fixture
     def inverse(self, rng):
-        model = CoupledSkin(np.tile([0.0, 1.0], (5, 1)))
+        model: Any = CoupledSkin(np.tile([0.0, 1.0], (5, 1)))
         model.unmixing_, model.reach_ = np.eye(8, 7), 1.0
         model.unmixing_[-1, :2] = 0.3  # the jaw falls as the brow rises
         synergies = np.array([[0, 0, 1, 0.4, 0, 0.2, 0.1], [1, 0.8, 0.1, 0, 0, 0, 0.2], [0, 0, 0, 0.1, 1, 0, 0]])

@@ -97,7 +97,7 @@ def test_a_causal_filter_does_not_care_how_the_stream_is_cut(rng, name):
 
 def test_causal_filters_are_as_late_as_they_say(rng):
     wave = np.exp(-2j * np.pi * 0.2 * TIME)
-    emg = (signals.bandpass(rng.normal(size=20_000), RATE) * (1 - wave.imag))[:, None]
+    emg = (signals.bandpass(rng.normal(size=20_000), RATE) * (1 - np.imag(wave)))[:, None]
     one = signals.PREPROCESSING["shu"]
     early, (late, _) = one(emg, RATE), one.causal(RATE).step(emg)
     phases = [np.angle((read[5000:, 0] * wave[5000:]).sum()) for read in (early, late)]  # three periods
