@@ -5,7 +5,7 @@ from duchenne.sim.errors import InputError
 from duchenne.sim.robot.face import RobotFaces
 from duchenne.sim.robot.face_skin import default_skin
 from duchenne.sim.robot.hazards import HazardLimits, lid_hazards, measures, random_commands
-from duchenne.sim.robot.limits import SafeSet
+from duchenne.sim.robot.limits import SafeSet, rate_limits
 from duchenne.sim.robot.mechanism import LID_APERTURE_RAD
 from duchenne.sim.robot.servo import REST_COMMAND, SERVO_NAMES, index, to_rad
 
@@ -78,3 +78,14 @@ def test_the_set_cuts_off_what_would_do_harm(safe):
 def test_what_is_no_command_is_refused(safe, bad):
     with pytest.raises(InputError, match="26 finite numbers"):
         safe.project(bad)
+
+
+def test_many_robots_step_as_each_alone():
+    safe, rng, largest = SafeSet.default(), np.random.default_rng(0), rate_limits(0.04)
+    current = safe.sample(rng, 40, symmetric_only=False)
+    goal = rng.uniform(size=current.shape)
+    together = safe.toward_each(current, goal, largest)
+    alone = [safe.toward(now, then, largest) for now, then in zip(current, goal, strict=True)]
+    np.testing.assert_allclose(together, alone, atol=1e-12)
+    assert safe.contains(together).all()
+    np.testing.assert_array_equal(together[7:8], safe.toward_each(current[7:8], goal[7:8], largest))

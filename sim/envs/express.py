@@ -58,7 +58,7 @@ def error_mm(achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
 
 
 class ExpressWorld(RobotWorld):
-    """The task of `duchenne/Express-v0`, described in docs/envs.md.
+    """The task of `duchenne/Express-v0`, described in docs/env_express.md.
 
     Args:
         goals: `reachable`, `human` or the path of an .npy file, see `GoalFaces`.

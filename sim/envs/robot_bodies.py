@@ -104,9 +104,7 @@ class RobotBodies:
         before = self.commands[ids]
         goals = self.to_commands(actions)
         possible = np.clip(before + np.clip(goals - before, -self._largest_step, self._largest_step), 0.0, 1.0)
-        sent = np.stack(
-            [self._safe.toward(now, goal, self._largest_step) for now, goal in zip(before, goals, strict=True)]
-        )
+        sent = self._safe.toward_each(before, goals, self._largest_step)
         self.commands[ids] = sent
         change = self.to_units(sent) - self.to_units(before)
         diverged = self._hold(ids, self._steps)

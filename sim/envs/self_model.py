@@ -33,7 +33,7 @@ class Mirror:
 
 
 class SelfModelWorld(RobotWorld):
-    """The task of `duchenne/SelfModel-v0`, described in docs/envs.md.
+    """The task of `duchenne/SelfModel-v0`, described in docs/env_self_model.md.
 
     Args:
         mirror: how landmarks are seen, a `Mirror` or a mapping of its fields.
