@@ -23,7 +23,7 @@ from .study import Kept, each
 
 Array = NDArray[np.floating]
 
-SCALES = ("mvc", "own maximum")
+SCALES = ("MVC", "own maximum")
 """What EMG is divided by: the largest of the MVC task, as in the paper, or the largest of the expressions."""
 RANKS = tuple(range(1, len(CHANNELS) + 1))
 RANK = 3
@@ -65,7 +65,7 @@ class Someone:
 
     def scale_uv(self, scale: str) -> Array:
         """What (C,) one of `SCALES` divides by."""
-        return self.mvc_uv if scale == "mvc" else self.own_uv
+        return self.mvc_uv if scale == SCALES[0] else self.own_uv
 
     def activity(self, scale: str) -> Array:
         """EMG (F, C) over one of `SCALES`, ≥ 0."""

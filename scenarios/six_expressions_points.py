@@ -88,7 +88,7 @@ def fit(someone: Someone, seed: list[int]) -> Points:
     count = len(np.unique(trial))
     kept, held = split_trials(trial, rng, max(round(_LEFT_OUT * count), 1))
     axes = main_axes(someone.offset_mm[kept])
-    moved, emg = along(someone.offset_mm, axes), someone.activity("mvc")
+    moved, emg = along(someone.offset_mm, axes), someone.activity(SCALES[0])
     folds = min(_FOLDS, len(np.unique(trial[kept])))
     models = {
         name: best_of_folds(make(axes), emg[kept], moved[kept], trial[kept], folds) for name, make in MODELS.items()

@@ -62,7 +62,7 @@ def test_another_scale_is_the_same_windows_over_another_maximum(someone: Someone
     ratio = (someone.mvc_uv / someone.own_uv)[:, None]
     np.testing.assert_allclose(over_own.features[:2, :, [0, 2, 3]], over_mvc.features[:2, :, [0, 2, 3]] * ratio)
     np.testing.assert_allclose(over_own.features[:2, :, 1], over_mvc.features[:2, :, 1] * ratio[:, 0] ** 2)
-    turned = six_expressions_data.seen_synergies([someone, someone], "mvc", np.array([[0, 1, 2], [2, 0, 1]]))
+    turned = six_expressions_data.seen_synergies([someone, someone], "MVC", np.array([[0, 1, 2], [2, 0, 1]]))
     np.testing.assert_array_equal(turned.features[2:], turned.features[:2][:, [2, 0, 1]])
     assert set(turned.person) == {0, 1}
 
