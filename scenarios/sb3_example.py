@@ -27,9 +27,9 @@ def train(
     Returns are means of the same 20 episodes. out: folder for `ppo.zip`. Raises `InputError` without Stable-Baselines3.
     """
     try:
-        from stable_baselines3 import PPO
-        from stable_baselines3.common.env_util import make_vec_env
-        from stable_baselines3.common.evaluation import evaluate_policy
+        from stable_baselines3 import PPO  # pyright: ignore[reportMissingImports]
+        from stable_baselines3.common.env_util import make_vec_env  # pyright: ignore[reportMissingImports]
+        from stable_baselines3.common.evaluation import evaluate_policy  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise InputError("stable-baselines3 is not installed: pip install 'duchenne[sb3]'") from error
     from ..sim.envs.registry import register_all

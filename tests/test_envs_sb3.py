@@ -19,7 +19,7 @@ sb3 = pytest.importorskip("stable_baselines3", reason="needs the extra sb3")
 
 @pytest.mark.parametrize("name", registry.ids())
 def test_its_check_env_has_no_warning(name: str) -> None:
-    from stable_baselines3.common.env_checker import check_env
+    from stable_baselines3.common.env_checker import check_env  # pyright: ignore[reportMissingImports]
 
     env = gymnasium.make(name, render_mode="rgb_array")
     with warnings.catch_warnings():
