@@ -131,7 +131,7 @@ class CoexpressWorld(RobotWorld):
 
     def info(self, ids: Ids) -> dict[str, Any]:
         now = ids, self._step[ids]
-        shown = self.bodies.landmarks_mm(ids)
+        shown = self.landmarks_mm[ids]
         error, tension = error_mm(shown, self._target[now]), self.bodies.tension_mj(ids)
         hers, robots = self._intensity[now], _projected(shown, self._apex[now])
         terms = self._reward.terms(error, self._change[ids], tension)
