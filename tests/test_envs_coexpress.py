@@ -151,7 +151,7 @@ def test_apexes_are_those_of_the_nearest_act() -> None:
     np.testing.assert_array_equal(found[5:], np.full((5, 69), -3.0))
 
 
-def test_a_robot_that_shows_the_target_is_in_time_and_one_that_stands_still_is_not(monkeypatch) -> None:
+def test_a_robot_that_shows_the_target_is_in_time_and_one_that_stands_still_is_not() -> None:
     world = CoexpressWorld(1, people=1)
     ids, rngs = np.array([0]), _rngs(1)
     world.restart(ids, rngs, {})
@@ -159,7 +159,7 @@ def test_a_robot_that_shows_the_target_is_in_time_and_one_that_stands_still_is_n
     for _ in range(100):
         world.advance(ids, np.zeros((1, 11)), rngs)
         for shown, into in ((world.target_mm(ids), perfect), (np.zeros((1, 69)), still)):
-            monkeypatch.setattr(world.bodies, "landmarks_mm", lambda _, shown=shown: shown)
+            world.landmarks_mm = shown
             into.append(world.info(ids))
     terms = {name: np.array([one["reward_terms"][name][0] for one in perfect]) for name in world.terms}
     assert (terms["match"] == 1).all()
