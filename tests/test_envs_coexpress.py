@@ -159,7 +159,7 @@ def test_a_robot_that_shows_the_target_is_in_time_and_one_that_stands_still_is_n
     for _ in range(100):
         world.advance(ids, np.zeros((1, 11)), rngs)
         for shown, into in ((world.target_mm(ids), perfect), (np.zeros((1, 69)), still)):
-            world.landmarks_mm = shown
+            world.landmarks_mm[:] = shown
             into.append(world.info(ids))
     terms = {name: np.array([one["reward_terms"][name][0] for one in perfect]) for name in world.terms}
     assert (terms["match"] == 1).all()
