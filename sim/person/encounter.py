@@ -35,7 +35,7 @@ _LIDS = sorted({*mesh.region("right eye"), *mesh.region("left eye")})
 STEADY = np.isin(np.arange(mesh.VERTEX_COUNT), _LIDS, invert=True)
 """Landmarks (468,) by which intensities are measured: all but the lids', which blink."""
 ARRIVED = 0.9
-"""Share of its greatest intensity at which an expression counts as arrived: where in a hold the maximum lies is chance."""
+"""Share of its greatest intensity at which an expression has arrived: where in a hold the maximum lies is chance."""
 _BEGUN = 0.1
 
 
@@ -103,8 +103,8 @@ def meet(
 ) -> Encounter:
     """Meet somebody; the same seed gives the same encounter, and the same acts whatever she wears.
 
-    acts: what she does; None leaves it to her (`free_acts`). camera_delay_s: from a picture to its landmarks, typical of
-    a USB camera and a tracker, *unknown*, 0.05 … 0.15. emg_delay_s: amplifier and radio, *unknown*, 0.005 … 0.1.
+    acts: what she does; None leaves it to her (`free_acts`). camera_delay_s: from a picture to its landmarks, typical
+    of a USB camera and a tracker, *unknown*, 0.05 … 0.15. emg_delay_s: amplifier and radio, *unknown*, 0.005 … 0.1.
     faithful: the camera sees every vertex as it is. Raises `InputError`.
     """
     if not (np.isfinite(seconds) and seconds >= 1):
@@ -165,15 +165,14 @@ def free_acts(rng: np.random.Generator, seconds: float) -> tuple[Act, ...]:
 
 
 def intensity(faces_m: Array, apex_m: Array) -> Array:
-    """How strongly faces (…, 468, 3) show an apex (468, 3): their part along it, 1 at the apex itself; without lids."""
-    steady = apex_m[STEADY].ravel()
-    return (
-        np.asarray(faces_m)[..., STEADY, :].reshape(*np.shape(faces_m)[:-2], -1) @ steady / max(steady @ steady, 1e-12)
-    )
+    """How strongly faces (…, 468, 3) show an apex (468, 3): their part along it, 1 at the apex; without lids."""
+    steady, faces = apex_m[STEADY].ravel(), np.asarray(faces_m)
+    shown = faces[..., STEADY, :].reshape(*faces.shape[:-2], -1)
+    return shown @ steady / max(steady @ steady, 1e-12)
 
 
 def arrival_s(times_s: Array, course: Array, level: float = ARRIVED) -> float:
-    """When a course (n,) first reaches a share of its maximum, between samples by interpolation; NaN if it never rises."""
+    """When a course (n,) first reaches a share of its maximum, between samples; NaN if it never rises above 0."""
     top = float(np.max(course, initial=0.0))
     if top <= 0:
         return float("nan")
