@@ -63,8 +63,8 @@ class Shown:
 class Encounter:
     """Some time with one person.
 
-    times_s (F,): of the pictures. truth_m, seen_m (F, 468, 3): her face in each, and what the camera made of it; known
-    `camera_delay_s` later. vertices_m (F, 468, 3): her face as it is, for pictures. emg_uv (T, C) at `EMG_HZ` with all
+    times_s (F,): of the pictures. truth_m (F, 468, 3): her face in each. seen_m (F, 468, 3): what the camera made of it,
+    known `camera_delay_s` later; noiseless_m (F, 468, 3): the same but for its noise. vertices_m (F, 468, 3): her face as it is, for pictures. emg_uv (T, C) at `EMG_HZ` with all
     that electrodes add, known `emg_delay_s` later; None without electrodes. acts: expressions, in order. disturbances:
     (onset, end, what) of blinks and speech. expression (F,): what she shows, "neutral" between acts.
     """
@@ -73,6 +73,7 @@ class Encounter:
     times_s: Array
     truth_m: Array
     seen_m: Array
+    noiseless_m: Array
     vertices_m: Array
     camera_delay_s: float
     emg_uv: Array | None
@@ -119,7 +120,8 @@ def meet(
     truth_m = (align(vertices_m) - align(np.asarray(person.face.rest))).astype(np.float32)
     view = AuCamera.perfect if faithful else lambda shapes: AuCamera.sample(shapes, watching)
     camera = replace(view(unit_shapes()), delay_s=0.0)
-    seen_m = truth_m if faithful else camera.see(truth_m, PICTURES_HZ, watching).astype(np.float32)
+    still = replace(camera, jitter_m=0.0, drift_m=0.0)
+    seen_m, noiseless_m = (one.see(truth_m, PICTURES_HZ, watching).astype(np.float32) for one in (camera, still))
     emg_uv, channels = None, ()
     if montage is not None:
         worn = person.wear(montage, wearing_sd_mm=wearing_sd_mm, rng=wearing)
@@ -129,6 +131,7 @@ def meet(
         times_s=times_s,
         truth_m=truth_m,
         seen_m=seen_m,
+        noiseless_m=noiseless_m,
         vertices_m=vertices_m,
         camera_delay_s=camera_delay_s,
         emg_uv=emg_uv,
