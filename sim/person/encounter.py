@@ -63,10 +63,10 @@ class Shown:
 class Encounter:
     """Some time with one person.
 
-    times_s (F,): of the pictures. truth_m (F, 468, 3): her face in each. seen_m (F, 468, 3): what the camera made of it,
-    known `camera_delay_s` later; noiseless_m (F, 468, 3): the same but for its noise. vertices_m (F, 468, 3): her face as it is, for pictures. emg_uv (T, C) at `EMG_HZ` with all
-    that electrodes add, known `emg_delay_s` later; None without electrodes. acts: expressions, in order. disturbances:
-    (onset, end, what) of blinks and speech. expression (F,): what she shows, "neutral" between acts.
+    times_s (F,): of the pictures. truth_m (F, 468, 3): her face in each. seen_m (F, 468, 3): what the camera made of
+    it, known `camera_delay_s` later; noiseless_m (F, 468, 3): the same but for its noise. vertices_m (F, 468, 3): her
+    face as it is, for pictures. emg_uv (T, C) at `EMG_HZ` with all that electrodes add, known `emg_delay_s` later; None
+    without electrodes. acts: expressions, in order. disturbances: (onset, end, what) of blinks and speech.
     """
 
     person: Person
