@@ -32,6 +32,10 @@ class PhysicsDiverged(DuchenneError):
     """MuJoCo reported a divergence; the simulation's state is no longer to be trusted."""
 
 
+class BusError(DuchenneError):
+    """A servo bus, or a servo on it, that is not there, does not answer or is not what the servo map says."""
+
+
 class CommandRejected(DuchenneError):
     """A servo command that the Guard did not let pass; `rule` names the rule that it broke."""
 
