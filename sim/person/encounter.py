@@ -35,7 +35,7 @@ _LIDS = sorted({*mesh.region("right eye"), *mesh.region("left eye")})
 STEADY = np.isin(np.arange(mesh.VERTEX_COUNT), _LIDS, invert=True)
 """Landmarks (468,) by which intensities are measured: all but the lids', which blink."""
 ARRIVED = 0.9
-"""Share of its greatest intensity at which an expression has arrived: where in a hold the maximum lies is chance."""
+"""Share of its height (`height`) at which an expression has arrived."""
 _BEGUN = 0.1
 
 
@@ -43,7 +43,7 @@ _BEGUN = 0.1
 class Shown:
     """One act as it became visible. Times in s; apex_m (468, 3): her face at its strongest.
 
-    drive_s: when the drive of the muscles began. onset_s, arrival_s: intensity reached 10 % and 90 % of its maximum.
+    drive_s: when the drive of the muscles began. onset_s, arrival_s: intensity reached 10 % and 90 % of its height.
     apex_s: the maximum. release_s: it fell below 90 % for the last time. end_s: the drive's end.
     """
 
@@ -175,15 +175,25 @@ def intensity(faces_m: Array, apex_m: Array) -> Array:
 
 
 def arrival_s(times_s: Array, course: Array, level: float = ARRIVED) -> float:
-    """When a course (n,) first reaches a share of its maximum, between samples; NaN if it never rises above 0."""
-    top = float(np.max(course, initial=0.0))
-    if top <= 0:
+    """When a course (n,) first reaches a share of its height, between samples; NaN if it never rises above 0.
+
+    Its height is the median of what lies above half of its maximum: a hold wanders, and where in it the maximum lies
+    is chance.
+    """
+    wanted = level * height(course)
+    if not wanted > 0:
         return float("nan")
-    first = int(np.argmax(course >= level * top))
+    first = int(np.argmax(course >= wanted))
     if first == 0:
         return float(times_s[0])
     low, high = course[first - 1], course[first]
-    return float(times_s[first - 1] + (level * top - low) / (high - low) * (times_s[first] - times_s[first - 1]))
+    return float(times_s[first - 1] + (wanted - low) / (high - low) * (times_s[first] - times_s[first - 1]))
+
+
+def height(course: Array) -> float:
+    """How high a course (n,) holds: the median of what lies above half of its maximum."""
+    top = float(np.max(course, initial=0.0))
+    return float(np.median(course[course >= 0.5 * top])) if top > 0 else 0.0
 
 
 def _shown(behaviour: Behaviour, times_s: Array, truth_m: Array):
@@ -197,7 +207,7 @@ def _shown(behaviour: Behaviour, times_s: Array, truth_m: Array):
             continue
         apex = span[size[span].argmax()]
         course, when = intensity(truth_m[span], truth_m[apex]), times_s[span]
-        strong = np.flatnonzero(course >= ARRIVED * course.max())
+        strong = np.flatnonzero(course >= ARRIVED * height(course))
         yield Shown(
             what=one.label,
             kind=one.kind,
@@ -234,5 +244,5 @@ def _disturbances(behaviour: Behaviour) -> tuple[tuple[float, float, str], ...]:
 
 
 __all__ = [
-    "ARRIVED", "EMG_HZ", "PICTURES_HZ", "STEADY", "Encounter", "Shown", "arrival_s", "free_acts", "intensity", "meet",
+    "ARRIVED", "EMG_HZ", "PICTURES_HZ", "STEADY", "Encounter", "Shown", "arrival_s", "free_acts", "height", "intensity", "meet",
 ]  # fmt: skip
