@@ -6,11 +6,12 @@ from ..hardware.guard import Guard
 from ..learning.self_model import SelfModel
 from ..sim.robot.face import CONTROL_PERIOD_S
 from ..sim.robot.limits import SafeSet, rate_limits
-from ..sim.robot.servo import REST_COMMAND, expand
+from ..sim.robot.servo import EXPRESSIVE, REST_COMMAND, expand
 from .refine import Refiner
 
 LOST_AFTER_S = 1.0
 """Without anybody to be seen or heard for this long, the robot goes back to rest."""
+_SKIN = list(EXPRESSIVE)
 _RATE_SHARE = 0.999
 """Of what the Guard allows, so that rounding never decides."""
 
@@ -49,11 +50,16 @@ class Steering:
     def toward(self, goal: np.ndarray, time_s: float) -> np.ndarray:
         """The next command, (26,), on the way to a goal (26,), as far as the servos can go since the last one.
 
+        The servos that shape the skin keep step with the slowest of them: were each as fast as it can be, lips would
+        stand somewhere in between before the corners of the mouth have followed, and pull the skin out of shape.
+
         Raises `CommandRejected` if the Guard does not let it pass; then nothing has been sent.
         """
         gap_s = CONTROL_PERIOD_S if self.time_s == -np.inf else min(time_s - self.time_s, CONTROL_PERIOD_S)
-        step = self.safe_set.toward(self.guard.last, goal, _RATE_SHARE * rate_limits(max(gap_s, 1e-6)))
-        command = self.guard.check(step, time_s)
+        last, largest = self.guard.last, _RATE_SHARE * rate_limits(max(gap_s, 1e-6))
+        change = goal - last
+        change[_SKIN] /= max(float(np.max(np.abs(change[_SKIN]) / largest[_SKIN])), 1.0)
+        command = self.guard.check(self.safe_set.toward(last, last + change, largest), time_s)
         self.time_s = time_s
         return command
 
