@@ -87,6 +87,7 @@ class Guard:
         self._on_event = on_event
         self._low, self._high = self.limits.low, self.limits.high
         self._rate, self._accelerate = self.limits.rate_per_s, self.limits.acceleration_per_s2
+        self._most_credit = 2 * self._rate
         self._rows, self._bounds = self.safe_set.rows, self.safe_set.bounds + _ROUNDING
         self._plan = _with_range(self.safe_set, self.limits)
         self._checked_pose(REST_COMMAND)  # there must be a way home
@@ -116,19 +117,22 @@ class Guard:
         self._fresh_s = self._time_s
         return sent
 
-    def toward(self, goal: np.ndarray, time_s: float, at_most_per_s: float = np.inf) -> np.ndarray:
+    def nearest(self, command: np.ndarray) -> np.ndarray:
+        """The pose, (26,), nearest to finite numbers (26,) in which the robot may stand, however far away."""
+        return np.clip(self._plan.project(np.clip(command, self._low, self._high)), self._low, self._high)
+
+    def toward(self, goal: np.ndarray, time_s: float) -> np.ndarray:
         """The command, (26,), that goes toward a goal, (26,), as far as the rules let it at `time_s`; not yet checked.
 
         Raises `CommandRejected` while stopped or when time does not advance, `InputError` for a goal that is no pose.
         """
         gap_s = self._gap(self._advanced(time_s))
         credit = self._credited(gap_s)
-        fastest = np.minimum(self._rate, at_most_per_s)
-        room_up = np.minimum(fastest, np.maximum(self._speed, 0) + credit) * gap_s
-        room_down = np.minimum(fastest, np.maximum(-self._speed, 0) + credit) * gap_s
+        room_up = np.minimum(self._rate, np.maximum(self._speed, 0) + credit) * gap_s
+        room_down = np.minimum(self._rate, np.maximum(-self._speed, 0) + credit) * gap_s
         wish = np.clip(np.clip(goal, self._low, self._high) - self._last, -room_down, room_up)
         step = self._plan.project(self._last + wish) - self._last
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             share = np.where(step > 0, room_up, room_down) / np.abs(step)
         step *= min(1.0, float(np.nanmin(share, initial=1.0)))
         return np.clip(self._last + step, self._low, self._high)
@@ -159,11 +163,14 @@ class Guard:
         )  # fmt: skip
         if state != self._state:
             self._state = state
-            self._tell(now, state, "stale", f"the last command is {age_s:.2f} s old")
+            self._tell(now, str(state), "stale", f"the last command is {age_s:.2f} s old")
         if state is State.FRESH or (self._time_s is not None and now <= self._time_s):
             return Duty(state)
-        goal = self._last if state is State.HOLD else self.toward(REST_COMMAND, now, limits.glide_per_s)
-        return Duty(state, self._check(goal, now))
+        command = self._last
+        if state is State.GLIDE:  # straight home, all servos together; the safe set is convex
+            way = REST_COMMAND - command
+            command = command + way * min(1.0, limits.glide_per_s * self._gap(now) / max(np.abs(way).max(), 1e-9))
+        return Duty(state, self._check(command, now))
 
     def observe(self, feedback: Feedback) -> None:
         """Look at what the servos say; what breaks a rule stops the robot."""
@@ -182,13 +189,13 @@ class Guard:
             self._state = State.RELAX
             self._tell(self._time_s if time_s is None else time_s, "stop", rule, message)
 
-    def rearm(self, start: np.ndarray | None = None) -> None:
+    def rearm(self, start: np.ndarray | None = None, *, time_s: float | None = None) -> None:
         """Let commands pass again, the servos standing at the command `start`, (26,); by default at the last one.
 
         Raises `CommandRejected` where nobody may stand; then the robot stays stopped.
         """
         self._stand(self._last if start is None else self._checked_pose(start))
-        self._tell(self._time_s, "rearm", "stopped", "armed")
+        self._tell(self._time_s if time_s is None else time_s, "rearm", "stopped", "armed")
 
     def _check(self, command: np.ndarray, time_s: float) -> np.ndarray:
         if self._stopped is not None:
@@ -198,15 +205,16 @@ class Guard:
         gap_s = self._gap(time_s)
         step = command - self._last
         size = np.abs(step)
-        if (size > self._rate * gap_s + _ROUNDING).any():
-            self._too_fast("rate", size, self._rate * gap_s, gap_s)
+        allowed = self._rate * gap_s
+        if (size > allowed + _ROUNDING).any():
+            self._too_fast("rate", size, allowed, gap_s)
+        speed = np.minimum(size, allowed) / gap_s
+        going_on = np.maximum(np.copysign(self._speed, self._speed * step), 0.0)  # as fast in the same direction
         credit = self._credited(gap_s)
-        going_on = np.where(step * self._speed > 0, np.abs(self._speed), 0.0)
-        faster = size - going_on * gap_s
-        if (faster > credit * gap_s + _ROUNDING).any():
+        left = credit - np.maximum(speed - going_on, 0.0)
+        if (left * gap_s < -_ROUNDING).any():
             self._too_fast("acceleration", size, (going_on + credit) * gap_s, gap_s)
-        speed = np.minimum(size / gap_s, self._rate)
-        self._credit = np.maximum(credit - np.maximum(speed - going_on, 0.0), 0.0)
+        self._credit = np.maximum(left, 0.0)
         self._speed = np.copysign(speed, step)
         self._last, self._time_s = command.copy(), time_s
         self._watch.sent(self._last, time_s)
@@ -223,7 +231,7 @@ class Guard:
                 f"got {type(command).__name__} of shape {given.shape} and type {given.dtype}, allowed are "
                 f"{len(SERVOS)} numbers",
             )
-        pose = given.astype(np.float64) + 0.0  # a copy, without negative zeros
+        pose = np.add(given, 0.0, dtype=np.float64)  # a copy, without negative zeros
         if not ((pose >= self._low) & (pose <= self._high)).all():
             self._not_in_range(pose)
         if (self._rows @ pose > self._bounds).any():
@@ -266,11 +274,11 @@ class Guard:
 
     def _credited(self, gap_s: float) -> np.ndarray:
         """By how much each servo may speed up after a gap, (26,) 1/s."""
-        return np.minimum(self._credit + self._accelerate * gap_s, 2 * self._rate)
+        return np.minimum(self._credit + self._accelerate * gap_s, self._most_credit)
 
     def _stand(self, pose: np.ndarray) -> None:
         self._last = pose.copy()
-        self._speed, self._credit = np.zeros(len(SERVOS)), 2 * self._rate
+        self._speed, self._credit = np.zeros(len(SERVOS)), self._most_credit
         self._watch = FeedbackWatch(self.limits, self._last)
         self._fresh_s: float | None = None
         self._state, self._stopped = State.FRESH, None

@@ -11,6 +11,8 @@ from ..sim.errors import InputError
 from ..sim.robot.limits import rate_limits
 from ..sim.robot.servo import REST_COMMAND, SERVO_NAMES, SERVOS
 
+_NARROWEST = 1e-3
+
 
 def acceleration_limits() -> np.ndarray:
     """Largest acceleration of each command, (26,) 1/s²: what the stall torque can do to the servo's own inertia.
@@ -37,8 +39,8 @@ class Limits:
     """Without a new command for this long the last one is kept up."""
     glide_after_s: float = 1.0
     """Then the robot goes to rest, by at most `glide_per_s`."""
-    relax_after_s: float = 6.0
-    """Then torque goes off; the slowest glide, from one end of a servo's travel, is over by then."""
+    relax_after_s: float = 10.0
+    """Then torque goes off; a glide from one end of a servo's travel is over by then, even if asked for every 0.1 s."""
     glide_per_s: float = 0.25
 
     tracking: float = 0.2
@@ -67,9 +69,10 @@ class Limits:
             values.flags.writeable = False
             object.__setattr__(self, name, values)
         outside = (self.low < 0) | (self.high > 1) | (self.low > REST_COMMAND) | (self.high < REST_COMMAND)
+        outside |= self.high - self.low < _NARROWEST
         if outside.any():
             raise InputError(
-                "limits: every range must lie in 0 to 1 and hold the rest command; "
+                f"limits: every range must lie in 0 to 1, be {_NARROWEST} wide and hold the rest command; "
                 + ", ".join(
                     f"{SERVO_NAMES[i]} got {self.low[i]:.3f} to {self.high[i]:.3f} with rest {REST_COMMAND[i]:.3f}"
                     for i in np.flatnonzero(outside)
