@@ -5,15 +5,13 @@ import numpy as np
 from ..hardware.guard import Guard
 from ..learning.self_model import SelfModel
 from ..sim.robot.face import CONTROL_PERIOD_S
-from ..sim.robot.limits import SafeSet, rate_limits
+from ..sim.robot.limits import SafeSet
 from ..sim.robot.servo import EXPRESSIVE, REST_COMMAND, expand
 from .refine import Refiner
 
 LOST_AFTER_S = 1.0
 """Without anybody to be seen or heard for this long, the robot goes back to rest."""
 _SKIN = list(EXPRESSIVE)
-_RATE_SHARE = 0.999
-"""Of what the Guard allows, so that rounding never decides."""
 
 
 class Steering:
@@ -56,10 +54,10 @@ class Steering:
         Raises `CommandRejected` if the Guard does not let it pass; then nothing has been sent.
         """
         gap_s = CONTROL_PERIOD_S if self.time_s == -np.inf else min(time_s - self.time_s, CONTROL_PERIOD_S)
-        last, largest = self.guard.last, _RATE_SHARE * rate_limits(max(gap_s, 1e-6))
+        last, largest = self.guard.last, self.guard.limits.rate_per_s * max(gap_s, 1e-6)
         change = goal - last
         change[_SKIN] /= max(float(np.max(np.abs(change[_SKIN]) / largest[_SKIN])), 1.0)
-        command = self.guard.check(self.safe_set.toward(last, last + change, largest), time_s)
+        command = self.guard.check(self.guard.toward(last + change, time_s), time_s)
         self.time_s = time_s
         return command
 
