@@ -27,6 +27,7 @@ class Expectation:
     target_sd_m: how far off these two may be, SD; the latter of one landmark, rms. probability: that a change of
     expression is under way or about to begin. expression: what the target looks like most. sources: what was used,
     of "camera" and "emg". problem: what is missing and since when, in words; empty if nothing is.
+    ahead_s (H,), course_m (H, 468, 3): the face at times from now on, where not only its end is expected.
     """
 
     time_s: float
@@ -39,9 +40,13 @@ class Expectation:
     expression: str = NEUTRAL
     sources: tuple[str, ...] = ()
     problem: str = ""
+    ahead_s: Array | None = None
+    course_m: Array | None = None
 
     def at(self, ahead_s: float) -> Array:
-        """The face expected `ahead_s` from now, (468, 3) m: on the way to the target, slowing down, then there."""
+        """The face expected `ahead_s` from now, (468, 3) m: on its course, or on the way to the target, then there."""
+        if self.ahead_s is not None and self.course_m is not None:
+            return between(self.ahead_s, self.course_m, ahead_s)
         if ahead_s >= self.arrival_s:
             return self.target_m
         left = 1 - max(ahead_s, 0.0) / self.arrival_s
@@ -82,6 +87,14 @@ class Copying:
         )
 
 
+def between(times_s: Array, faces_m: Array, time_s: float) -> Array:
+    """The face (468, 3) at a time, between faces (F, 468, 3) at ascending times (F,) s; the first or last outside."""
+    place = float(np.interp(time_s, times_s, np.arange(len(times_s))))
+    low = int(place)
+    high = min(low + 1, len(times_s) - 1)
+    return faces_m[low] + (place - low) * (faces_m[high] - faces_m[low])
+
+
 def checked_face(face_m: Array) -> Array:
     """A face as a displacement (468, 3) m. Raises `InputError` for another shape or values that are not finite."""
     face = np.asarray(face_m, float)
@@ -93,4 +106,4 @@ def checked_face(face_m: Array) -> Array:
     return face
 
 
-__all__ = ["NEUTRAL", "Copying", "Expectation", "Watcher", "checked_face"]
+__all__ = ["NEUTRAL", "Copying", "Expectation", "Watcher", "between", "checked_face"]

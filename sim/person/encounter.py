@@ -244,5 +244,6 @@ def _disturbances(behaviour: Behaviour) -> tuple[tuple[float, float, str], ...]:
 
 
 __all__ = [
-    "ARRIVED", "EMG_HZ", "PICTURES_HZ", "STEADY", "Encounter", "Shown", "arrival_s", "free_acts", "height", "intensity", "meet",
+    "ARRIVED", "EMG_HZ", "PICTURES_HZ", "STEADY", "Encounter", "Shown",
+    "arrival_s", "free_acts", "height", "intensity", "meet",
 ]  # fmt: skip

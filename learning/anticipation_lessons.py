@@ -1,0 +1,96 @@
+"""What an anticipator learns from: simulated people acting, with what will happen next written beside every moment."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..sim.person.encounter import EMG_HZ, PICTURES_HZ, STEADY, Encounter, meet
+from ..sim.person.person import Person
+from ..sim.person.repertoire import EXPRESSIONS
+from .anticipation_senses import BINS, EMG_AHEAD_S, Ears
+from .expectation import NEUTRAL
+from .face_space import FaceSpace
+
+Array = NDArray[np.floating]
+
+CALLED: tuple[str, ...] = (NEUTRAL, *EXPRESSIONS)
+"""Names of expressions, by code; a smile is happiness."""
+TARGET_S = 0.3
+"""The target is the mean face of so long after arrival; the paper takes one of four frames."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """One encounter, frame by frame, in the coordinates of a `FaceSpace` (mm).
+
+    seen, clean (T, K): what the camera reported, and would have without its noise. target (T, K): the face she is on
+    the way to, the present one if none. arrival_s (T,): from now until she is there. rising (T,): whether she is on the
+    way to an expression, from the start of its drive on. expression (T,): code of what she is doing, by `CALLED`.
+    loud (T, BINS, C), alive (T, C): EMG as `Ears` has it at each frame, NaN where it is not known; C is 0 without.
+    """
+
+    seen: Array
+    clean: Array
+    target: Array
+    arrival_s: Array
+    rising: NDArray[np.bool_]
+    expression: NDArray[np.integer]
+    loud: Array
+    alive: Array
+
+    @classmethod
+    def of(cls, met: Encounter, space: FaceSpace) -> "Lesson":
+        """What an encounter teaches."""
+        clean = space.encode(met.noiseless_m)
+        count = len(clean)
+        target, arrival_s = clean.copy(), np.zeros(count)
+        rising, expression = np.zeros(count, bool), np.zeros(count, np.int8)
+        for act in met.acts:
+            begin, arrive, release, end = (
+                int(np.clip(round(s * PICTURES_HZ), 0, count))
+                for s in (act.drive_s, act.arrival_s, act.release_s, act.end_s + 0.2)
+            )
+            held = clean[arrive : max(arrive + 1, min(release, arrive + round(TARGET_S * PICTURES_HZ)))]
+            if begin >= arrive or not len(held):
+                continue
+            target[begin:arrive] = held.mean(0)
+            arrival_s[begin:arrive] = np.maximum(act.arrival_s - np.arange(begin, arrive) / PICTURES_HZ, 0)
+            rising[begin:arrive] = True
+            expression[begin:release] = CALLED.index("happiness" if act.what == "smile" else act.what)
+            target[release:end] = 0.0
+            arrival_s[release:end] = np.maximum(end - np.arange(release, end), 0) / PICTURES_HZ
+        return cls(space.encode(met.seen_m), clean, target, arrival_s, rising, expression, *_heard(met))
+
+
+def encounters(people: Iterable[int], *, montage: str | None, seconds: float) -> Iterator[Encounter]:
+    """One encounter with each person, by number."""
+    for who in people:
+        yield meet(Person.sample(who), montage=montage, seed=who, seconds=seconds)
+
+
+def space_of(met: Sequence[Encounter]) -> FaceSpace:
+    """The components of what cameras would see of some people, were it not for noise."""
+    moving = [one.noiseless_m[np.abs(one.noiseless_m[:, STEADY]).max((1, 2)) > 1e-3][::2] for one in met]
+    return FaceSpace.fit(np.concatenate(moving))
+
+
+def _heard(met: Encounter) -> tuple[Array, Array]:
+    """EMG windows (T, BINS, C) at every frame, and living channels (T, C)."""
+    count, channels = len(met.times_s), met.channels
+    loud = np.full((count, BINS, len(channels)), np.nan, np.float16)
+    alive = np.zeros((count, len(channels)), bool)
+    if met.emg_uv is None:
+        return loud, alive
+    ears, before_s = Ears(channels, EMG_HZ), 0.0
+    for frame, time_s in enumerate(met.times_s):
+        until_s = time_s + EMG_AHEAD_S
+        ears.hear(until_s, met.heard(before_s, until_s))
+        before_s = until_s
+        if ears.reference_s(until_s) is not None:
+            loud[frame], alive[frame] = ears.window(time_s)
+    return loud, alive
+
+
+__all__ = ["CALLED", "Lesson", "encounters", "space_of"]
