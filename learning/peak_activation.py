@@ -125,6 +125,8 @@ OVER_NOISE = 6.0
 LEAST_S = 0.2
 UNDER_WAY, ARRIVED = 0.1, 0.9
 """Shares of an expression's height, and of its fastest rise, that are its onset, and of its height its arrival."""
+HALF_WAY = 0.7
+"""A stop above this share of the height is already part of arriving."""
 NEARLY = 0.8
 """On a plateau the apex is its first maximum that has this share of the highest one's height."""
 
@@ -137,7 +139,8 @@ def _apex(smooth: Array, speed: Array, acceleration: Array, before: int, top: in
     done = done[: halt + 1] / done[halt]
     arrival = int((done >= ARRIVED).argmax())
     rising = speed[trough : trough + arrival]
-    onset = int(np.flatnonzero((done[:arrival] <= UNDER_WAY) | (rising <= UNDER_WAY * rising.max()))[-1])
+    stopped = (rising <= UNDER_WAY * rising.max()) & (done[:arrival] <= HALF_WAY)
+    onset = int(np.flatnonzero((done[:arrival] <= UNDER_WAY) | stopped)[-1])
     first = max(onset - lead_in, 0)
     peak = first + int(acceleration[trough + first : trough + arrival + 1].argmax())
     apex = trough + halt

@@ -49,9 +49,10 @@ class FaceSeries:
 
     name: folder and file, with the number of the stretch where a file holds several. person: as far as file names
     tell; the same for files of one person. kind: "mesh" (468 landmarks, m, in the face frame, aligned), "points68"
-    (68 points, in distances between the outer eye corners, head motion taken out; y down) or "blendshapes" (0-1, ARKit's up to 1.01, in
-    the order of `facs.BLENDSHAPES`). faces: (T, n), as they are, not displacements. weight: (n,), 0 for what lids
-    do and for what the series has not got, else 1. unit: of the faces. rest: (n,), see the readers. shape: of one face.
+    (68 points, in distances between the outer eye corners, head motion taken out; y down) or "blendshapes" (0-1,
+    ARKit's go a little beyond, in the order of `facs.BLENDSHAPES`). faces: (T, n), as they are, not displacements.
+    weight: (n,), 0 for what lids do and for what the series has not got, else 1. unit: of the faces. rest: (n,), found
+    in the whole recording: of a clip its calmest tenth, else `resting_face`. shape: of one face.
     """
 
     name: str
@@ -148,11 +149,14 @@ def _video(path: Path) -> _Track:
 
 def _detected(path: Path) -> _Track:
     """MediaPipe's mesh as a detector wrote it: x, y px of the picture, z in widths of the face's rectangle."""
-    columns = _columns(path)
+    columns = _columns(path, special={"approx_time": _minutes_s})
     width, height, box, frame = (columns(name) for name in ("FrameWidth", "FrameHeight", "FaceRectWidth", "frame"))
     x, y, z = (np.stack([columns(f"mesh_{axis}_{k}") for k in range(478)], axis=1) for axis in "xyz")
     screen = np.stack([x / width[:, None], y / height[:, None], z * (box / width)[:, None]], axis=-1)
     known = np.isfinite(screen).all(axis=(1, 2)) & np.isfinite(frame)
+    if (frame // _DETECTED_RATE_HZ != columns("approx_time")).any():
+        _log.warning("%s: left out, its frames and seconds do not go with %g frames/s", path.name, _DETECTED_RATE_HZ)
+        known[:] = False
     faces = [metric_face(one, w, h)[0] for one, w, h in zip(screen[known], width[known], height[known], strict=True)]
     aligned = np.array(faces).reshape(-1, 478, 3)[:, :VERTEX_COUNT]
     return _mesh(path.parent.name, frame[known] / _DETECTED_RATE_HZ, aligned, None)
@@ -218,6 +222,11 @@ def _blendshapes(path: Path) -> _Track:
         person=path.name.split("_")[0], kind="blendshapes", times_s=times[known] - times[known][:1].sum(),
         faces=faces[known], weight=weight.astype(float), unit="1", shape=(len(BLENDSHAPES),),
     )  # fmt: skip
+
+
+def _minutes_s(text: str) -> float:
+    minutes, seconds = text.split(":")
+    return 60 * int(minutes) + int(seconds)
 
 
 def _timecode_s(text: str) -> float:

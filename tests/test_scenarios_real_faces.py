@@ -128,3 +128,15 @@ def test_pairs_as_described(shared_data):
     assert early.shape == target.shape == (len(clip), 113, 2)
     assert np.linalg.norm(early - target, axis=-1).mean() == pytest.approx(0.0645, abs=0.0005)
     assert np.linalg.norm(target - target.mean(0), axis=-1).mean() > 0.1
+
+
+def test_rows_of_an_unknown_rate_are_left_out(shared_data, tmp_path, caplog):
+    part = "facs_intensity_series/news_sample/016.csv.gz"
+    with gzip.open(shared_data / part, "rt") as stream:
+        header, *rows = csv.reader(stream)
+    for row in rows:
+        row[header.index("frame")] = str(3 * int(row[header.index("frame")]))
+    write(tmp_path / part, header, rows)
+    with pytest.raises(InputError, match="no faces"):
+        real.series(tmp_path)
+    assert "frames/s" in caplog.text
