@@ -6,7 +6,7 @@
 The files are not part of the project. They lie in folders named after their format, and whatever lies there is read:
 `face_videos/*.mp4` through the package's own camera, `smile_landmarks_100hz/*_landmarks.csv*`,
 `arkit_range_of_motion/*.csv*`, `facs_intensity_series/*/*.csv*` (MediaPipe's mesh by a detector: each row names its
-frame and the second it is in, which leaves 25 frames/s alone; every other frame is there).
+frame and the second it is in, which leaves 25 frames/s within 4 %; every other frame is there).
 
 The clock is causal: at each tick stands the newest frame taken by then, never one after it and nothing in between.
 """
@@ -154,7 +154,8 @@ def _detected(path: Path) -> _Track:
     x, y, z = (np.stack([columns(f"mesh_{axis}_{k}") for k in range(478)], axis=1) for axis in "xyz")
     screen = np.stack([x / width[:, None], y / height[:, None], z * (box / width)[:, None]], axis=-1)
     known = np.isfinite(screen).all(axis=(1, 2)) & np.isfinite(frame)
-    if (frame // _DETECTED_RATE_HZ != columns("approx_time")).any():
+    second = columns("approx_time")
+    if ((frame + 1) // _DETECTED_RATE_HZ < second).any() or ((frame - 1) // _DETECTED_RATE_HZ > second).any():
         _log.warning("%s: left out, its frames and seconds do not go with %g frames/s", path.name, _DETECTED_RATE_HZ)
         known[:] = False
     faces = [metric_face(one, w, h)[0] for one, w, h in zip(screen[known], width[known], height[known], strict=True)]
@@ -163,14 +164,15 @@ def _detected(path: Path) -> _Track:
 
 
 _DETECTED_RATE_HZ = 25.0
-"""Of the videos behind the detector's rows: for 25 frames/s alone every frame of the 20 clips is in its second."""
+"""Of the videos behind the detector's rows. Their seconds leave 24-26 frames/s for each of the 20 clips, and for all of
+them together 25 within a frame."""
 
 
 def _mesh(person: str, times_s: Array, aligned_m: Array, rest_m: Array | None) -> _Track:
     weight = np.ones((VERTEX_COUNT, 3))
     weight[[*region("right eye"), *region("left eye")]] = 0
     return _Track(
-        person=person, kind="mesh", times_s=times_s, faces=aligned_m.reshape(len(aligned_m), -1),
+        person=person, kind="mesh", times_s=times_s, faces=aligned_m.reshape(-1, 3 * VERTEX_COUNT),
         weight=weight.ravel(), unit="m", shape=(VERTEX_COUNT, 3), rest=None if rest_m is None else rest_m.ravel(),
     )  # fmt: skip
 
