@@ -118,7 +118,9 @@ class Coexpressor:
         if alone_s > LOST_AFTER_S:
             self.motion_m = self.motion_m * np.exp(-gap_s / _GLIDE_S)
             since = f"for {alone_s:.1f} s" if np.isfinite(alone_s) else "yet"
-            self.problem = f"nobody seen or heard {since}: at rest" + (f" ({expected.problem})" if expected.problem else "")
+            self.problem = f"nobody seen or heard {since}: at rest" + (
+                f" ({expected.problem})" if expected.problem else ""
+            )
         elif expected.sources:
             self._answer(expected, gap_s)
         if now_s - self._looked_s > LOST_AFTER_S:
@@ -184,9 +186,7 @@ class Knowing:
     Raises `InputError`.
     """
 
-    def __init__(
-        self, times_s: Array, faces_m: Array, expressions: Sequence[str] | None = None, ahead_s: float = 0.5
-    ):
+    def __init__(self, times_s: Array, faces_m: Array, expressions: Sequence[str] | None = None, ahead_s: float = 0.5):
         self._times_s, self._faces_m = np.asarray(times_s, float), np.asarray(faces_m, float)
         count = len(self._times_s)
         self._expressions = ("happiness",) * count if expressions is None else tuple(expressions)

@@ -60,7 +60,9 @@ class Discretion:
             raise VocabularyError(f"no answer to {', '.join(missing)}; every expression needs one")
         if self.answers[NEUTRAL].show not in (SAME, NEUTRAL):
             shown = self.answers[NEUTRAL].show
-            raise VocabularyError(f"answer to neutral: got {shown!r}; allowed: {SAME}, {NEUTRAL}; a face at rest has no strength")
+            raise VocabularyError(
+                f"answer to neutral: got {shown!r}; allowed: {SAME}, {NEUTRAL}; a face at rest has no strength"
+            )
         object.__setattr__(self, "answers", MappingProxyType(dict(self.answers)))
 
     @classmethod

@@ -39,7 +39,7 @@ class RobotLag:
     def __post_init__(self) -> None:
         if not (0 <= self.delay_s <= _LARGEST_DELAY_S and self.delay_sd_s >= 0 and self.rise_s >= 0):
             raise InputError(
-                f"lag: got {self}; allowed are a delay of 0 … {_LARGEST_DELAY_S} s and nothing negative; measure it again"
+                f"lag: got {self}; allowed are delays of 0 … {_LARGEST_DELAY_S} s, nothing negative; measure it again"
             )
 
     @classmethod
