@@ -123,7 +123,7 @@ class GuardedBus:
             if self._closed.is_set():
                 return State.RELAX
             with contextlib.suppress(BusError):  # has been told, and stops the robot when it goes on
-                if self._bus.capabilities.feedback and self._clock() - self._read_s > _READ_AFTER_S:
+                if self._clock() - self._read_s > _READ_AFTER_S:
                     self.read()
             duty = self.guard.tick(self._clock())
             if duty.command is not None:
@@ -186,7 +186,7 @@ class GuardedBus:
         try:
             self._bus.torque(True)
             self._write(self.guard.check(standing, self._clock()))
-        except BusError as error:
+        except (BusError, CommandRejected) as error:
             self.stop("bus", str(error))
             raise
 
