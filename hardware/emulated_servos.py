@@ -54,7 +54,8 @@ class LaggedServos:
         self._temperature = np.full(len(self._position), 32.0)
         self._speed = np.zeros(len(self._position))
         self._slew, self._lag = slew_ticks_s, lag_s
-        self._goals: deque[np.ndarray] = deque(maxlen=round(delay_s / self.period_s) + 1)
+        late = round(delay_s / self.period_s)
+        self._goals: deque[np.ndarray] = deque([self._position] * late, maxlen=late + 1)
 
     @classmethod
     def at_rest(cls, servo_map: ServoMap) -> "LaggedServos":

@@ -5,11 +5,13 @@ process owns a `Device`, which speaks one vendor's bytes. It ends with its paren
 """
 
 import contextlib
+import fcntl
 import multiprocessing
 import os
 import select
 import shutil
 import signal
+import sys
 import tempfile
 import termios
 import time
@@ -328,8 +330,7 @@ class _Line:
             os.write(self._master, data)
 
     def _same_speed(self) -> bool:
-        wanted = getattr(termios, f"B{self._baud}", None)
-        return wanted is None or termios.tcgetattr(self._slave)[5] == wanted
+        return self._baud is None or _speed(self._slave) == self._baud
 
     def _plug(self) -> None:
         self._plug_at_s = np.inf
@@ -350,5 +351,15 @@ class _Line:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._port)
 
+
+def _speed(terminal: int) -> int:
+    """Speed that the client has set, baud; a client may set any, which the older call cannot say."""
+    if sys.platform != "linux":
+        return termios.tcgetattr(terminal)[5]
+    settings = fcntl.ioctl(terminal, _TCGETS2, bytes(44))
+    return int.from_bytes(settings[-4:], sys.byteorder)
+
+
+_TCGETS2 = 0x802C542A
 
 __all__ = ["LINE_FAULTS", "Device", "Emulator", "Exchange", "Fault"]
