@@ -84,8 +84,8 @@ class DynamixelBus(Bus):
             self._current_unit_a, self._wire.fast = seen.current_unit_a, seen.fast
             self._known, self._latched = True, ""
             self._clocks.forget()
-            for poll in (self._poll_health, self._poll_warmth):
-                self._again(poll)
+            self._powered = self._again(self._look_at_health)
+            self._again(self._poll_warmth)
             return seen.found
 
     def commission(self) -> tuple[Found, ...]:
@@ -210,11 +210,13 @@ class DynamixelBus(Bus):
         which = ", ".join(f"{self._names[i]} {off_s[i]:+.2f} s" for i in np.flatnonzero(off_s))
         return f"an old answer, or a servo that restarted or hangs (its clock is off: {which})"
 
-    def _poll_health(self) -> None:
+    def _look_at_health(self) -> np.ndarray:
         block, _ = self._block(*_HEALTH)
-        torque = column(block, _HEALTH[0].address, table.TORQUE_ENABLE) == 1
         self._error = column(block, _HEALTH[0].address, table.HARDWARE_ERROR)
-        lost = self._powered & ~torque & (self._error == 0)
+        return column(block, _HEALTH[0].address, table.TORQUE_ENABLE) == 1
+
+    def _poll_health(self) -> None:
+        lost = self._powered & ~self._look_at_health() & (self._error == 0)
         if lost.any():
             self._latched = f"{self._list(lost)} lost torque; did the supply fail?"
             raise BusError(f"{self._port}: {self._latched}")
@@ -288,8 +290,7 @@ class DynamixelBus(Bus):
         for _ in range(3):
             self._wire.write_group(table.TORQUE_ENABLE.address, np.zeros((len(places), 1), np.uint8), places)
         try:
-            torque = column(self._block(*_HEALTH)[0], _HEALTH[0].address, table.TORQUE_ENABLE)
-            still = which & (torque == 1)
+            still = which & self._look_at_health()
         except BadPacket:
             still = which.copy()
         until = time.monotonic() + _LIMP_S
