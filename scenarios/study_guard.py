@@ -1,10 +1,11 @@
 """A million random and hostile commands at the Guard, and a wire on which every frame that got through is judged anew.
 
 The judge shares no code with the Guard: it reads the safe set's file and the servos' data sheet, and looks along the
-whole path from frame to frame. Time is simulated. The clock may stand still, go back or be NaN; that it cannot run
-ahead of the world is what a monotonic clock promises.
+whole path from frame to frame. Time is simulated; the clock may stand still, go back or be NaN, but that it cannot run
+ahead of the world is what a monotonic clock promises. A few more commands go over an emulated bus in real time.
 """
 
+import contextlib
 import json
 import math
 import time
@@ -18,13 +19,17 @@ from ..hardware.bus import Bus, Capabilities, Feedback, ServoMap
 from ..hardware.guard import PERIOD_S
 from ..hardware.guard_limits import Limits
 from ..hardware.guarded import GuardedBus
+from ..hardware.maestro import MaestroBus
+from ..hardware.maestro_emulator import MaestroEmulator
 from ..sim.errors import CommandRejected
+from ..sim.robot.limits import SafeSet, rate_limits
 from ..sim.robot.servo import REST_COMMAND, SERVO_NAMES, SERVOS
 from . import console
 from .guard_attacks import ATTACKS
 
 COMMANDS = 1_000_000
 _BLOCK = 4096
+_CABLE_ROUNDS = 3
 _COUNT = len(SERVOS)
 _ROUNDING = 1e-8
 
@@ -168,10 +173,13 @@ def run(*, commands: int = COMMANDS, seed: int = 0, as_json: bool = False) -> in
             _interrupt(rng, robot, clock)
             bar.update(task, completed=check.calls)
     unsafe = sum(wire.unsafe.values())
+    bus_frames, bus_unsafe = _on_a_cable(rng)
     figures = {
         "commands": check.calls,
         "frames": wire.frames,
         "unsafe_frames": unsafe,
+        "bus_frames": bus_frames,
+        "bus_unsafe_frames": bus_unsafe,
         "guard_us": check.spent_ns / check.calls / 1e3,
         "seconds": time.perf_counter() - start,
         **{f"rejected_{rule}": count for rule, count in sorted(rejected.items())},
@@ -183,7 +191,31 @@ def run(*, commands: int = COMMANDS, seed: int = 0, as_json: bool = False) -> in
     console.table("The Guard", ["figure", "value"], figures.items())
     if as_json:
         console.emit(figures)
-    return int(unsafe > 0)
+    return int(unsafe + bus_unsafe > 0)
+
+
+def _on_a_cable(rng: np.random.Generator) -> tuple[int, int]:
+    """The same attacks in real time on emulated boards: frames that came out at the far end, and how many are unsafe.
+
+    Pulses are rounded to ticks, so half a tick for each servo is granted.
+    """
+    with MaestroEmulator() as emulator, GuardedBus(MaestroBus(emulator.port)) as robot:
+        servo_map = robot.servo_map
+        emulator.state()  # what was before torque went on
+        for attack in [*ATTACKS.values()] * _CABLE_ROUNDS:
+            for command, _ in attack(rng, lambda: robot.last, PERIOD_S):
+                with contextlib.suppress(CommandRejected):
+                    robot.send(command)  # pyright: ignore[reportArgumentType]
+        frames = np.array([servo_map.to_command(goal) for goal in np.atleast_2d(emulator.state()["goals"])])
+    safe_set = SafeSet.default()
+    rounding = 0.5 / np.array([c.ticks_per_unit for c in servo_map.channels]) + _ROUNDING
+    wrong = np.atleast_1d(((frames < -rounding) | (frames > 1 + rounding)).any(1))
+    step = np.diff(frames, axis=0)
+    wrong[1:] |= (np.abs(step) > rate_limits(PERIOD_S) + 2 * rounding).any(1)
+    for share in np.linspace(0, 1, 21):
+        load = (frames[:-1] + share * step) @ safe_set.rows.T - np.abs(safe_set.rows) @ rounding
+        wrong[1:] |= (load > safe_set.bounds).any(1)
+    return len(frames), int(np.count_nonzero(wrong))
 
 
 def _gap(rng: np.random.Generator) -> float:

@@ -53,4 +53,6 @@ def test_nothing_unsafe_gets_through(capsys):
     assert figures["unsafe_frames"] == 0
     assert figures["commands"] >= 20_000
     assert figures["frames"] > 5_000
+    assert figures["bus_unsafe_frames"] == 0
+    assert figures["bus_frames"] > 100
     assert {"rejected_skin", "rejected_rate", "rejected_acceleration", "rejected_time"} <= set(figures)
