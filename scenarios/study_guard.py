@@ -29,7 +29,7 @@ from .guard_attacks import ATTACKS
 
 COMMANDS = 1_000_000
 _BLOCK = 4096
-_CABLE_ROUNDS = 12
+_CABLE_ROUNDS = 5
 _COUNT = len(SERVOS)
 _ROUNDING = 1e-8
 

@@ -226,7 +226,10 @@ def test_its_thread_does_the_watching(bus):
         assert bus.said[-1] == "relax"
 
 
-@pytest.mark.parametrize("way", ["raise", "exit", "SIGTERM", "SIGHUP", "SIGINT", "forgotten"])
+@pytest.mark.parametrize(
+    "way",
+    ["SIGTERM", "forgotten", *(pytest.param(w, marks=pytest.mark.slow) for w in ("raise", "exit", "SIGHUP", "SIGINT"))],
+)
 def test_torque_is_off_on_every_way_out(way, tmp_path):
     program = f"""
 import os, sys, time, signal
