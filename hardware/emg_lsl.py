@@ -24,12 +24,13 @@ from numpy.typing import ArrayLike, NDArray
 from ..sim.errors import InputError
 from .emg_source import ClockOffset, Continuity, EmgBlock, EmgInfo, EmgSource, Health, microvolts, places_of
 
-SETTLED_S = 0.2
+SETTLED_S = 0.3
 """How long it is waited for further streams that match; those on other machines take a moment to answer."""
 _OFFSET_EVERY_S = 5.0
 _OFFSET_WITHIN_S = 5.0
 _LIKELY_SD_S = 2e-4
 _MOST_SAMPLES = 16384
+_MANY = 1000
 _session: str | None = None
 
 
@@ -134,7 +135,7 @@ class LslSource(EmgSource):
         lsl = self._lsl
         found = lsl.resolve_bypred(predicate, 1, timeout_s)
         if found:
-            found = lsl.resolve_bypred(predicate, 2, SETTLED_S) or found
+            found = lsl.resolve_bypred(predicate, _MANY, SETTLED_S) or found
         if len(found) == 1:
             return found[0]
         if not found:
