@@ -1,5 +1,6 @@
 """What hangs on a Dynamixel bus, beside what the servo map says."""
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from .dynamixel_table import column
 from .dynamixel_wire import BadPacket, Wire
 
 _PATIENCE = 5
+_SECOND_CHANCES_S = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,10 +34,11 @@ def inspect(wire: Wire, servo_map: ServoMap, port: str) -> Inspection:
     """Read the EEPROM of every servo of a map. Raises `BusError` only if nobody answers."""
     found, strange, setup = [], [], []
     unit_a, fast = np.full(len(servo_map.channels), np.nan), True
+    until_s = time.monotonic() + _SECOND_CHANCES_S
     for place, channel in enumerate(servo_map.channels):
         who = f"{channel.name} ({channel.number})"
         try:
-            value = _eeprom(wire, channel.number)
+            value = _eeprom(wire, channel.number, until_s)
         except BadPacket as error:
             strange.append(f"{who}: {error}" + ("" if error.silent else "; two servos with one identity?"))
             if len(strange) == _PATIENCE and not found:
@@ -57,12 +60,12 @@ def inspect(wire: Wire, servo_map: ServoMap, port: str) -> Inspection:
     return Inspection(tuple(found), tuple(strange), tuple(setup), unit_a, fast)
 
 
-def _eeprom(wire: Wire, number: int) -> dict[table.Register, int]:
-    """EEPROM of one servo. A damaged answer is asked for again; a missing one costs too much time."""
+def _eeprom(wire: Wire, number: int, until_s: float) -> dict[table.Register, int]:
+    """EEPROM of one servo, asked for twice; but a missing answer costs time, so that ends at `until_s`."""
     try:
         block = wire.read(number, 0, table.EEPROM_SIZE)
     except BadPacket as error:
-        if error.silent:
+        if error.silent and time.monotonic() > until_s:
             raise
         block = wire.read(number, 0, table.EEPROM_SIZE)
     return {r: int(column(block[None], 0, r)[0]) for r in table.REGISTERS if r.end <= table.EEPROM_SIZE}

@@ -65,14 +65,12 @@ class Exchange:
 class Device(Protocol):
     """What hangs at the far end of an emulated cable."""
 
-    FAULTS: dict[str, str]
-
     def receive(self, data: bytes, now_s: float) -> Iterator[Exchange]:
         """Take bytes as they come, whole frames or not; give one exchange for each frame completed."""
         ...
 
     def inject(self, fault: Fault, now_s: float) -> None:
-        """Have one of `FAULTS` from now on."""
+        """Have one of its own faults from now on."""
         ...
 
     def heal(self) -> None:
@@ -162,7 +160,8 @@ class Emulator:
         self.close()
 
     def _ask(self, what: str, argument: object = None) -> object:
-        self._control.send((what, argument))
+        with contextlib.suppress(BrokenPipeError):  # then there is no answer either
+            self._control.send((what, argument))
         return self._answer(2.0)
 
     def _answer(self, timeout_s: float) -> object:
@@ -187,6 +186,7 @@ def _serve(make_device: Callable[[], Device], baud: int | None, port: str, contr
     control.send((True, None))
     while True:
         ready = select.select([control, *line.inputs], [], [], line.next_due_s())[0]
+        line.turn()  # what was sent before the parent's question is heard before it
         if control in ready:
             try:
                 what, argument = control.recv()
@@ -198,7 +198,7 @@ def _serve(make_device: Callable[[], Device], baud: int | None, port: str, contr
                 control.send((True, getattr(line, what)(*(() if argument is None else (argument,)))))
             except Exception as error:
                 control.send((False, f"{type(error).__name__}: {error}"))
-        line.turn()
+            line.turn()
 
 
 class _Line:

@@ -35,9 +35,10 @@ def emulator(plugged):
 
 
 @pytest.fixture
-def vendor(emulator):
-    """The stock SDK's port and packet handler."""
+def vendor(emulator, monkeypatch):
+    """The stock SDK's port and packet handler, patient enough for a busy machine."""
     sdk = pytest.importorskip("dynamixel_sdk")
+    monkeypatch.setattr(sdk.port_handler, "LATENCY_TIMER", 100)
     port, packets = sdk.PortHandler(emulator.port), sdk.PacketHandler(2.0)
     assert port.openPort()
     assert port.setBaudRate(BAUD)
@@ -102,6 +103,21 @@ def test_frames_are_found_in_pieces_and_in_noise():
     assert servos.state(now)["frames_damaged"] == 1
 
 
+def test_frames_with_too_little_in_them_are_ignored_and_every_goal_is_logged():
+    servos, now = DynamixelServos(MAP), time.monotonic()
+    for instruction in (0x02, 0x03, 0x04, 0x05, 0x08, 0x82, 0x83, 0x8A, 0x92, 0x93, 0x9A, 0x10, 0x77):
+        for data in (b"", b"\x01", b"\x84\x00\x04"):
+            for to in (1, 254):
+                list(servos.receive(packet(to, instruction, data), now))
+    rest = int(MAP.rest_ticks[0])
+    two = b"".join(packet(254, 0x83, b"\x74\x00\x04\x00\x01" + (rest + k).to_bytes(4, "little")) for k in (1, 2))
+    now += 1.0  # they have been told to reboot
+    list(servos.receive(two, now))
+    goals = servos.state(now)["goals"]
+    assert isinstance(goals, np.ndarray)
+    np.testing.assert_array_equal(goals[-2:, 0], [rest + 1, rest + 2])
+
+
 def test_the_stock_sdk_finds_and_moves_all_26(vendor, emulator):
     sdk, port, packets = vendor
     found, result = packets.broadcastPing(port)
@@ -116,7 +132,7 @@ def test_the_stock_sdk_finds_and_moves_all_26(vendor, emulator):
         write.addParam(servo, list(tick.to_bytes(4, "little")))
         plain.addParam(servo)
     assert write.txPacket() == sdk.COMM_SUCCESS
-    time.sleep(0.5)
+    time.sleep(0.4)
     for read in (plain.txRxPacket, plain.fastSyncRead):
         assert read() == sdk.COMM_SUCCESS
         there = [plain.getData(servo, table.PRESENT_POSITION.address, 4) for servo in IDS]
@@ -174,7 +190,7 @@ def test_a_reboot_takes_torque_and_time_and_keeps_the_eeprom(vendor, emulator):
     packets.write1ByteTxRx(port, 7, TORQUE.address, 1)
     assert packets.reboot(port, 7) == (sdk.COMM_SUCCESS, 0)
     assert packets.ping(port, 7)[1] == sdk.COMM_RX_TIMEOUT
-    time.sleep(0.3)
+    time.sleep(0.2)
     assert packets.read2ByteTxRx(port, 7, table.REALTIME_TICK.address)[0] < 1000
     assert not emulator.state()["torque"][6]
     assert packets.read4ByteTxRx(port, 7, table.MAX_POSITION_LIMIT.address)[0] == MAP.limits_ticks[6, 1]
@@ -198,8 +214,8 @@ def test_an_alarm_sets_the_alert_bit_and_cuts_torque_until_a_reboot(vendor, emul
 def test_the_bus_watchdog_stops_a_servo_that_hears_nothing(vendor, emulator):
     _, port, packets = vendor
     packets.write1ByteTxRx(port, 1, TORQUE.address, 1)
-    packets.write1ByteTxRx(port, 1, table.BUS_WATCHDOG.address, 5)
-    time.sleep(0.15)
+    packets.write1ByteTxRx(port, 1, table.BUS_WATCHDOG.address, 25)
+    time.sleep(0.6)
     assert packets.read1ByteTxRx(port, 1, table.BUS_WATCHDOG.address)[0] == 0xFF
     assert packets.write4ByteTxRx(port, 1, GOAL.address, int(MAP.rest_ticks[0]))[1] == 4
     packets.write1ByteTxRx(port, 1, table.BUS_WATCHDOG.address, 0)
@@ -209,12 +225,12 @@ def test_the_bus_watchdog_stops_a_servo_that_hears_nothing(vendor, emulator):
 def test_replies_take_their_wire_time(vendor):
     _, port, packets = vendor
     taken = []
-    for _ in range(10):
+    for _ in range(30):
         began = time.perf_counter()
         packets.readTxRx(port, 1, 0, 200)
         taken.append(time.perf_counter() - began)
     wire_s = (14 + 211) * 10 / BAUD
-    assert wire_s < min(taken) < wire_s + 1.5e-3
+    assert wire_s < min(taken) < wire_s + 3e-3
 
 
 def test_another_speed_is_not_understood(vendor):
@@ -232,9 +248,9 @@ def test_an_independent_client_agrees(emulator):
     shared = models.keys() & ours.keys()
     assert len(shared) >= 6
     assert {k: models[k] for k in shared} == {k: ours[k] for k in shared}
-    client = rustypot.Xl330PyController(emulator.port, BAUD, 0.2)
+    client = rustypot.Xl330PyController(emulator.port, BAUD, 1.0)
     try:
-        assert client.scan(IDS) == dict.fromkeys(IDS, 1200)
+        assert [client.read_model_number(servo)[0] for servo in IDS] == [1200] * 26
         client.sync_write_raw_torque_enable(IDS, [1] * 26)
         goal = (MAP.rest_ticks - 3).clip(*MAP.limits_ticks.T).tolist()
         client.sync_write_raw_goal_position(IDS, goal)
