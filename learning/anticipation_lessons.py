@@ -17,6 +17,7 @@ Array = NDArray[np.floating]
 
 CALLED: tuple[str, ...] = (NEUTRAL, *EXPRESSIONS)
 """Names of expressions, by code; a smile is happiness."""
+COMPONENTS = 20
 TARGET_S = 0.3
 """The target is the mean face of so long after arrival; the paper takes one of four frames."""
 
@@ -25,14 +26,16 @@ TARGET_S = 0.3
 class Lesson:
     """One encounter, frame by frame, in the coordinates of a `FaceSpace` (mm).
 
-    seen, clean (T, K): what the camera reported, and would have without its noise. target (T, K): the face she is on
-    the way to, the present one if none. arrival_s (T,): from now until she is there. rising (T,): whether she is on the
-    way to an expression, from the start of its drive on. expression (T,): code of what she is doing, by `CALLED`.
-    loud (T, BINS, C), alive (T, C): EMG as `Ears` has it at each frame, NaN where it is not known; C is 0 without.
+    seen, clean (T, K): what the camera reported, and would have without its noise. true (T, K): her face as it is, of
+    which a camera sees a part. target (T, K): the face she is on the way to, the present one if none. arrival_s (T,):
+    from now until she is there. rising (T,): whether she is on the way to an expression, from the start of its drive
+    on. expression (T,): code of what she is doing, by `CALLED`. loud (T, BINS, C), alive (T, C): EMG as `Ears` has it
+    at each frame, NaN where it is not known; C is 0 without.
     """
 
     seen: Array
     clean: Array
+    true: Array
     target: Array
     arrival_s: Array
     rising: NDArray[np.bool_]
@@ -43,16 +46,16 @@ class Lesson:
     @classmethod
     def of(cls, met: Encounter, space: FaceSpace) -> "Lesson":
         """What an encounter teaches."""
-        clean = space.encode(met.noiseless_m)
-        count = len(clean)
-        target, arrival_s = clean.copy(), np.zeros(count)
+        true = space.encode(met.truth_m)
+        count = len(true)
+        target, arrival_s = true.copy(), np.zeros(count)
         rising, expression = np.zeros(count, bool), np.zeros(count, np.int8)
         for act in met.acts:
             begin, arrive, release, end = (
                 int(np.clip(round(s * PICTURES_HZ), 0, count))
                 for s in (act.drive_s, act.arrival_s, act.release_s, act.end_s + 0.2)
             )
-            held = clean[arrive : max(arrive + 1, min(release, arrive + round(TARGET_S * PICTURES_HZ)))]
+            held = true[arrive : max(arrive + 1, min(release, arrive + round(TARGET_S * PICTURES_HZ)))]
             if begin >= arrive or not len(held):
                 continue
             target[begin:arrive] = held.mean(0)
@@ -61,7 +64,8 @@ class Lesson:
             expression[begin:release] = CALLED.index("happiness" if act.what == "smile" else act.what)
             target[release:end] = 0.0
             arrival_s[release:end] = np.maximum(end - np.arange(release, end), 0) / PICTURES_HZ
-        return cls(space.encode(met.seen_m), clean, target, arrival_s, rising, expression, *_heard(met))
+        seen, clean = space.encode(met.seen_m), space.encode(met.noiseless_m)
+        return cls(seen, clean, true, target, arrival_s, rising, expression, *_heard(met))
 
 
 def encounters(people: Iterable[int], *, montage: str | None, seconds: float) -> Iterator[Encounter]:
@@ -71,9 +75,10 @@ def encounters(people: Iterable[int], *, montage: str | None, seconds: float) ->
 
 
 def space_of(met: Sequence[Encounter]) -> FaceSpace:
-    """The components of what cameras would see of some people, were it not for noise."""
-    moving = [one.noiseless_m[np.abs(one.noiseless_m[:, STEADY]).max((1, 2)) > 1e-3][::2] for one in met]
-    return FaceSpace.fit(np.concatenate(moving))
+    """The components of how some people's faces move, and of what cameras see of it."""
+    views = [faces for one in met for faces in (one.truth_m, one.noiseless_m)]
+    moving = [faces[np.abs(faces[:, STEADY]).max((1, 2)) > 1e-3][::3] for faces in views]
+    return FaceSpace.fit(np.concatenate(moving), COMPONENTS)
 
 
 def _heard(met: Encounter) -> tuple[Array, Array]:

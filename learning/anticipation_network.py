@@ -80,7 +80,7 @@ def outlook(values, faces, sees, shape: Shape) -> Outlook:
     lead, heads = values.shape[:-1], len(AHEAD_FRAMES) + 1
     split = heads * shape.components
     moved = values[..., :split].reshape(*lead, heads, shape.components)
-    shown = moved + (faces[..., :_SMOOTH, :].mean(-2) * sees)[..., None, :]
+    shown = moved + (faces[..., :_SMOOTH, :].sum(-2) * (sees / _SMOOTH))[..., None, :]
     arrival, arrival_sd, target_sd, rising = (values[..., split + k] for k in range(4))
     return Outlook(
         shown[..., :-1, :], shown[..., -1, :], arrival, arrival_sd, target_sd, rising, values[..., split + 4 :]

@@ -42,6 +42,8 @@ class Recipe:
 
 _CHUNK = 250
 _SOFT_MM = 0.05
+_URGENT = 3.0
+"""So much more the course counts while an expression rises."""
 
 
 def train(
@@ -100,7 +102,7 @@ def _batch(key: jax.Array, data: dict[str, jax.Array], mirror: jax.Array, shape:
     clean = data["clean"][past]
     noise = jax.random.uniform(noisy, size, minval=recipe.noise[0], maxval=recipe.noise[1])
     faces = clean + noise[:, None, None] * (data["seen"][past] - clean)
-    course = data["clean"][place[:, None] + jnp.array(AHEAD_FRAMES)]
+    course = data["true"][place[:, None] + jnp.array(AHEAD_FRAMES)]
     target = data["target"][place]
     loud, alive = data["loud"][place].astype(jnp.float32), data["alive"][place].astype(jnp.float32)
     known = jnp.isfinite(loud).all((1, 2))
@@ -140,7 +142,8 @@ def _loss(parameters: Any, window: dict, scale_mm: jax.Array, shape: Shape) -> j
     likely += 0.5 * (jax.lax.stop_gradient(off) * jnp.exp(-said.log_target_sd) + said.log_target_sd) * share
     named = optax.softmax_cross_entropy_with_integer_labels(said.expression, window["expression"].astype(jnp.int32))
     return (
-        _distance(said.course - window["course"]).mean()
+        (_distance(said.course - window["course"]) * (1 + _URGENT * rising)[:, None]).mean()
+        / (1 + _URGENT * rising.mean())
         + 0.5 * (off * share).sum()
         + 0.1 * likely.sum()
         + 0.2 * optax.sigmoid_binary_cross_entropy(said.rising, rising).mean()
@@ -168,9 +171,9 @@ def _gathered(lessons: Sequence[Lesson]) -> dict[str, np.ndarray]:
     for one in lessons:
         usable.append(np.arange(start + FRAMES - 1, start + len(one.seen) - AHEAD_FRAMES[-1]))
         start += len(one.seen)
-    names = ("seen", "clean", "target", "arrival_s", "rising", "expression", "loud", "alive")
+    names = ("seen", "clean", "true", "target", "arrival_s", "rising", "expression", "loud", "alive")
     data = {name: np.concatenate([getattr(one, name) for one in lessons]) for name in names}
-    wide = {name: data[name].astype(np.float32) for name in ("seen", "clean", "target", "arrival_s")}
+    wide = {name: data[name].astype(np.float32) for name in ("seen", "clean", "true", "target", "arrival_s")}
     return {**data, **wide, "usable": np.concatenate(usable)}
 
 

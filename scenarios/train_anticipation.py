@@ -1,0 +1,70 @@
+"""`duchenne train anticipation`: learn, from simulated people, what a face is about to show."""
+
+import time
+from pathlib import Path
+
+from ..learning.anticipation import Anticipator
+from ..learning.anticipation_lessons import Lesson, encounters, space_of
+from ..learning.anticipation_training import Recipe, train
+from ..sim.errors import InputError
+from ..sim.person.electrodes import montage as named_montage
+from . import console
+
+PEOPLE = {True: 140, False: 240}
+"""How many people, with EMG and without, which is quicker to simulate."""
+_FOR_SPACE = 24
+_FIRST_OTHERS = 1000
+"""People from this number on are never trained on: studies meet them."""
+
+
+def run(
+    out: Path,
+    *,
+    montage: str | None = None,
+    people: int | None = None,
+    seconds: float = 90.0,
+    steps: int = 6000,
+    seed: int = 0,
+    as_json: bool = False,
+) -> int:
+    """Meet people, learn from them and write a checkpoint to `out`. Returns the exit code.
+
+    montage: what they wear; None for the camera alone. people: numbers 0 … people − 1. Raises `InputError`.
+    """
+    count = PEOPLE[montage is not None] if people is None else people
+    if not 4 <= count <= _FIRST_OTHERS:
+        raise InputError(f"people: got {count}; allowed are 4 … {_FIRST_OTHERS}, since those after them are tested on")
+    channels = () if montage is None else tuple(named_montage(montage).channel_names)
+    started, lessons, first, space = time.perf_counter(), [], [], None
+    with console.progress() as bar:
+        task = bar.add_task("people", total=count)
+        for met in encounters(range(count), montage=montage, seconds=seconds):
+            first.append(met)
+            if space is None and len(first) == min(_FOR_SPACE, count):
+                space = space_of(first)
+            if space is not None:
+                lessons += [Lesson.of(one, space) for one in first]
+                first = []
+            bar.advance(task)
+        assert space is not None
+        learning = bar.add_task("learning", total=steps)
+        losses: list[float] = []
+
+        def tell(done: int, _: int, loss: float) -> None:
+            losses.append(loss)
+            bar.update(learning, completed=done)
+
+        network = train(lessons, space, seed, Recipe(steps=steps), tell)
+    wall_s = time.perf_counter() - started
+    facts: dict[str, object] = {"people": count, "seconds": seconds, "steps": steps, "seed": seed, "loss": losses[-1]}
+    model = Anticipator(network=network, space=space, channels=channels, montage=montage or "")
+    path = model.save(out, facts)
+    figures = {"loss_first": losses[0], "loss_last": losses[-1], "people": float(count), "wall_s": wall_s}
+    console.table("anticipation", ["", ""], list(figures.items()))
+    console.console.print(f"\nwritten: {path}")
+    if as_json:
+        console.emit(figures, file=str(path))
+    return 0
+
+
+__all__ = ["run"]
