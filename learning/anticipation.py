@@ -10,6 +10,7 @@ Trained on simulated people (`duchenne train anticipation`). A lost face, dead c
 it with what remains, and it says so.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import as_file, files
@@ -33,6 +34,8 @@ KIND = "anticipation"
 SHIPPED = ("camera", "proximal7", "epidermal10", "distal4")
 """Models that come with the package: for the camera alone, and for each of these montages with or without camera."""
 _AHEAD_S = PERIOD_S * np.array(AHEAD_FRAMES)
+_ROOT_2 = math.sqrt(2)
+"""SD of a Laplace distribution over its mean absolute deviation."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -144,17 +147,17 @@ class Anticipating:
         self, now_s: float, age_s: float, said: Outlook, sees: bool, hears: bool, problem: str
     ) -> Expectation:
         space, arrival_s = self.anticipator.space, float(said.arrival_s) - age_s
-        rising = float(1 / (1 + np.exp(-said.rising)))
+        rising = 0.5 + 0.5 * math.tanh(0.5 * float(said.rising))
         faces_m = space.decode(np.concatenate([said.course, said.target[None]]))
         course_m, ahead_s = faces_m[:-1], _AHEAD_S - age_s
-        arrives = rising > 0.5
+        arrives, shown_m = rising > 0.5, between(ahead_s, course_m, 0.0)
         return Expectation(
             time_s=now_s,
-            shown_m=between(ahead_s, course_m, 0.0),
-            target_m=faces_m[-1] if arrives else between(ahead_s, course_m, 0.0),
+            shown_m=shown_m,
+            target_m=faces_m[-1] if arrives else shown_m,
             arrival_s=max(arrival_s, 0.0) if arrives else 0.0,
-            arrival_sd_s=float(np.sqrt(2) * np.exp(said.log_arrival_sd)) if arrives else 0.0,
-            target_sd_m=1e-3 * float(np.sqrt(2) * np.exp(said.log_target_sd)) if arrives else 0.0,
+            arrival_sd_s=_ROOT_2 * float(np.exp(said.log_arrival_sd)) if arrives else 0.0,
+            target_sd_m=1e-3 * _ROOT_2 * float(np.exp(said.log_target_sd)) if arrives else 0.0,
             probability=rising,
             expression=CALLED[int(said.expression.argmax())],
             sources=tuple(name for name, used in (("camera", sees), ("emg", hears)) if used),

@@ -44,8 +44,9 @@ class Eyes:
 
     def __init__(self, space: FaceSpace):
         self._space = space
-        self._times: deque[float] = deque(maxlen=4 * FRAMES)
-        self._faces: deque[Array] = deque(maxlen=4 * FRAMES)
+        self._times = np.zeros(_KEPT_FACES)
+        self._faces = np.zeros((_KEPT_FACES, len(space)), np.float32)
+        self._count = 0
         self._looked_s: float | None = None
         self._odd = ""
 
@@ -53,33 +54,35 @@ class Eyes:
         """A picture's face (468, 3) m, None for no face. A clock that jumps makes the eyes begin anew."""
         _checked_time(time_s)
         if self._looked_s is not None and not 0 < time_s - self._looked_s <= 5 * FORGOTTEN_S:
-            self._times.clear()
-            self._faces.clear()
+            self._count = 0
             self._odd = f"the camera's clock jumped by {time_s - self._looked_s:+.2f} s"
-        elif len(self._times) >= FRAMES:
+        elif self._count >= FRAMES:
             self._odd = ""
         self._looked_s = time_s
         if face_m is None:
             return
-        if self._times and time_s - self._times[-1] > FORGOTTEN_S:
-            self._times.clear()
-            self._faces.clear()
-        self._times.append(time_s)
-        self._faces.append(self._space.encode(face_m))
+        if self._count and time_s - self._newest_s > FORGOTTEN_S:
+            self._count = 0
+        if self._count == _KEPT_FACES:
+            self._times[:-1], self._faces[:-1] = self._times[1:], self._faces[1:]
+            self._count -= 1
+        self._times[self._count], self._faces[self._count] = time_s, self._space.encode(face_m)
+        self._count += 1
 
     def reference_s(self, now_s: float) -> float | None:
         """When the newest face was, if it is of any use now."""
-        if len(self._times) < _LEAST_FACES or now_s - self._times[-1] > FORGOTTEN_S + PERIOD_S:
+        if self._count < _LEAST_FACES or now_s - self._newest_s > FORGOTTEN_S + PERIOD_S:
             return None
-        return self._times[-1]
+        return self._newest_s
 
     def window(self) -> Array:
         """Faces (FRAMES, K) mm every `PERIOD_S` back from the newest; before the first the first."""
-        times, faces = np.array(self._times), np.array(self._faces)
-        wanted = np.maximum(times[-1] - PERIOD_S * _STEPS[:FRAMES], times[0])
-        after = np.clip(np.searchsorted(times, wanted - 1e-9), 1, len(times) - 1)
+        times, faces = self._times[: self._count], self._faces
+        wanted = np.maximum(times[-1] - _BACK_S, times[0])
+        after = np.maximum(times.searchsorted(wanted - 1e-9), 1)
         share = (wanted - times[after - 1]) / (times[after] - times[after - 1])
-        return faces[after - 1] + share[:, None].astype(np.float32) * (faces[after] - faces[after - 1])
+        before = faces[after - 1]
+        return before + share[:, None].astype(np.float32) * (faces[after] - before)
 
     def problem(self, now_s: float) -> str:
         """What is wrong with the pictures, in words; empty if nothing is."""
@@ -88,8 +91,12 @@ class Eyes:
         if self._looked_s is None or now_s - self._looked_s > FORGOTTEN_S:
             return "no pictures" if self._looked_s is None else f"no pictures for {now_s - self._looked_s:.1f} s"
         if self.reference_s(now_s) is None:
-            return f"no face for {now_s - self._times[-1]:.1f} s" if self._times else "no face"
+            return f"no face for {now_s - self._newest_s:.1f} s" if self._count else "no face"
         return ""
+
+    @property
+    def _newest_s(self) -> float:
+        return float(self._times[self._count - 1])
 
 
 class Ears:
@@ -103,6 +110,7 @@ class Ears:
         self._heard_s: float | None = None
         self._rest: deque[Array] = deque(maxlen=_BASELINE_BINS)
         self._baseline: Array | None = None
+        self._quiet = np.zeros(len(channels))
         self._counted = 0
         self._begin()
 
@@ -111,6 +119,7 @@ class Ears:
         self._state = None
         self._left = np.zeros((0, len(self.channels)))
         self._energy = np.zeros((0, len(self.channels)))
+        self._alive: NDArray[np.bool_] | None = None
         self._end_s = 0.0
 
     def hear(self, time_s: float, emg_uv: Array) -> None:
@@ -137,7 +146,7 @@ class Ears:
         if not whole:
             return
         parts = (pending[:cut].reshape(whole, self._samples, -1) ** 2).mean(1)
-        self._energy = np.concatenate([self._energy, parts])[-_KEPT:]
+        self._energy, self._alive = np.concatenate([self._energy, parts])[-_KEPT:], None
         self._end_s = time_s - len(self._left) / self.rate_hz
         self._learn_rest(whole)
         if len(self._energy) >= BINS * _FINE:
@@ -160,11 +169,19 @@ class Ears:
         known = self._energy[max(end - BINS * _FINE, 0) : end]
         if len(known) < BINS * _FINE:
             known = np.concatenate([np.repeat(known[:1], BINS * _FINE - len(known), axis=0), known])
-        bins = known.reshape(BINS, _FINE, -1).mean(1)[::-1]
-        loud_uv = np.sqrt(bins.mean(0))
-        alive = (loud_uv > _LEAST_UV) & (loud_uv < _MOST_UV)
-        loudness = 0.5 * np.log(np.maximum(bins, 1e-12)) - np.log(self._baseline)
-        return (np.clip(loudness, -1.0, _LOUDEST) * alive).astype(np.float32), alive
+        bins = known.reshape(BINS, _FINE, -1).sum(1)[::-1]
+        loudness = 0.5 * np.log(np.maximum(bins, 1e-12)) - self._quiet
+        loudness = np.minimum(np.maximum(loudness, -1.0), _LOUDEST)
+        return (loudness * self.alive).astype(np.float32), self.alive
+
+    @property
+    def alive(self) -> NDArray[np.bool_]:
+        """Which channels (C,) have lately been no quieter and no louder than a face can be."""
+        alive = self._alive
+        if alive is None:
+            loud_uv = np.sqrt(self._energy[-BINS * _FINE :].mean(0))
+            alive = self._alive = (loud_uv > _LEAST_UV) & (loud_uv < _MOST_UV)
+        return alive
 
     def problem(self, now_s: float) -> str:
         """What is wrong with the EMG, in words; empty if nothing is."""
@@ -172,11 +189,11 @@ class Ears:
             return self._odd
         if self._heard_s is None or now_s - self._heard_s > FORGOTTEN_S:
             return "no EMG" if self._heard_s is None else f"no EMG for {now_s - self._heard_s:.1f} s"
-        reference_s = self.reference_s(now_s)
-        if reference_s is None:
+        if self.reference_s(now_s) is None:
             return "the EMG at rest is not known yet"
-        dead = [name for name, lives in zip(self.channels, self.window(reference_s)[1], strict=True) if not lives]
-        return f"dead channel {', '.join(dead)}" if dead else ""
+        if self.alive.all():
+            return ""
+        return f"dead channel {', '.join(n for n, lives in zip(self.channels, self.alive, strict=True) if not lives)}"
 
     def _learn_rest(self, parts: int) -> None:
         self._counted += parts
@@ -187,9 +204,11 @@ class Ears:
                 self._rest.append(np.sqrt(last.mean(0)))
         if len(self._rest) >= _BASELINE_LEAST and (self._baseline is None or len(self._rest) % 5 == 0):
             self._baseline = np.maximum(np.quantile(np.array(self._rest), _BASELINE, axis=0), _LEAST_UV)
+            self._quiet = np.log(self._baseline) + 0.5 * np.log(_FINE)  # bins are sums of so many parts
 
 
-_STEPS = np.arange(max(FRAMES, BINS))
+_BACK_S = PERIOD_S * np.arange(FRAMES)
+_KEPT_FACES = 4 * FRAMES
 
 
 def _checked_time(time_s: float) -> None:

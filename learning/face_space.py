@@ -41,8 +41,8 @@ class FaceSpace:
         return len(self.basis)
 
     def encode(self, faces_m: ArrayLike) -> Array:
-        """Coordinates (…, K) mm of faces (…, 468, 3) m."""
-        faces = np.asarray(faces_m)
+        """Coordinates (…, K) mm, float32, of faces (…, 468, 3) m."""
+        faces = np.asarray(faces_m, np.float32)
         return faces.reshape(*faces.shape[:-2], _WIDTH) @ self._into
 
     def decode(self, coordinates_mm: ArrayLike) -> Array:

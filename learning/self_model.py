@@ -188,7 +188,9 @@ class SelfModel:
         another shape or are not finite.
         """
         flat, batch = _flat(landmarks_m)
-        commands = self.network(flat @ self.projection.basis + self.projection.offset)
+        inputs = flat @ self.projection.basis
+        inputs += self.projection.offset
+        commands = self.network(inputs)
         return _finite(commands).reshape(*batch, commands.shape[-1])
 
     def predict_sides(self, landmarks_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
