@@ -47,6 +47,7 @@ class MotionMemory:
 
     def __init__(self, weight: Array):
         self._weight = weight / weight.sum()
+        self._idle = np.flatnonzero(weight == 0)
         self._table = np.zeros((ROWS + 1, len(weight)))
         self._gram = np.zeros((ROWS + 1, ROWS + 1))
         self._order = np.arange(ROWS)
@@ -64,8 +65,9 @@ class MotionMemory:
         """The next face (n,); `afresh` after a gap, so that nothing seems to have moved across it."""
         if not self._count:
             self._origin = face.copy()
-        self._order[:PAST] = np.roll(self._order[:PAST], 1)
-        now = self._order[0]
+        now = self._order[PAST - 1]
+        self._order[1:PAST] = self._order[: PAST - 1].copy()
+        self._order[0] = now
         np.subtract(face, self._origin, out=self._table[now])
         self._set(now, self._table @ (self._weight * self._table[now]))
         if afresh:
@@ -113,7 +115,10 @@ class MotionMemory:
         mixed = np.zeros((*shares.shape[:-1], ROWS + 1))
         mixed[..., self._order] = shares
         mixed[..., self._order[0]] -= shares.sum(-1)
-        return self._origin + self._table[self._order[0]] + (mixed @ self._table) * (self._weight > 0)
+        now = self._origin + self._table[self._order[0]]
+        faces = mixed @ self._table + now
+        faces[..., self._idle] = now[self._idle]
+        return faces
 
     def _set(self, row: int, products: Array) -> None:
         self._gram[row] = products

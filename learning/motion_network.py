@@ -102,22 +102,20 @@ def _input(xp, weights, biases, gram, clues, known):
     ways = gram[1:, 1:] - gram[1:, :1] - gram[:1, 1:] + gram[0, 0]
     ways = (ways / xp.maximum(xp.max(ways.diagonal()[:_FACES]), 1e-30)).astype(xp.float32)
     glance = xp.maximum(_traits(xp, ways) @ weights[0] + biases[0], 0)
-    likely = xp.exp(xp.clip((glance @ weights[1] + biases[1]).T, -_MOST, _MOST)) * known
+    score = xp.maximum(xp.minimum(glance @ weights[1] + biases[1], _MOST), -_MOST)
+    likely = xp.exp(score.T) * known
     likely = likely / (likely.sum(-1, keepdims=True) + 1e-9)
     plain = known / xp.maximum(known.sum(), 1)
     mixed = xp.concatenate([likely, plain[None]]).astype(xp.float32)
     onto = mixed @ ways[_FACES:]
-    corner = onto[:, _FACES:] @ mixed.T
-    across = onto[:, :_FACES]
-    products = xp.concatenate([
-        xp.concatenate([ways[:_FACES, :_FACES], across.T], axis=1),
-        xp.concatenate([across, corner], axis=1),
-    ])  # fmt: skip
+    upper = xp.concatenate([ways[:_FACES, :_FACES], onto[:, :_FACES]])
+    lower = xp.concatenate([onto[:, :_FACES].T, onto[:, _FACES:] @ mixed.T])
+    products = xp.concatenate([upper, lower], axis=1)
     length = xp.sqrt(xp.maximum(products.diagonal(), 1e-8))
     cosines = products / (length[:, None] * length + _SOFT)
-    both = xp.where(_UPPER, 2 * xp.clip(products, -4.0, 4.0), cosines).ravel()
-    told = (both, xp.log(length + 0.01), clues, likely.max(-1))
-    return xp.concatenate([one.astype(xp.float32) for one in told]), mixed
+    both = xp.where(_UPPER, 2 * xp.maximum(xp.minimum(products, 4.0), -4.0), cosines).ravel()
+    told = xp.concatenate([both, xp.log(length + 0.01), clues, likely.max(-1)])
+    return told.astype(xp.float32), mixed
 
 
 def _traits(xp, ways):
@@ -125,13 +123,13 @@ def _traits(xp, ways):
     the apex lies ahead (cosines from there and from here) and how far it went; how far the apex is."""
     square, to_apex = ways.diagonal(), ways[_FACES:, _STARTS]
     apex, start = square[_FACES:, None], square[_STARTS]
-    from_start = xp.sqrt(xp.maximum(apex + start - 2 * to_apex, 0))
+    apart = start - to_apex
+    from_start = xp.sqrt(xp.maximum(apex + apart - to_apex, 0))
     from_here, moved = xp.sqrt(xp.maximum(apex, 0)), xp.sqrt(xp.maximum(start, 0))
     here = -to_apex / (from_here * moved + _SOFT)
-    there = (start - to_apex) / (from_start * moved + _SOFT)
-    flat = xp.log(xp.broadcast_to(moved, here.shape) + 0.01)
-    far = xp.log(xp.concatenate([from_here, from_start[:, _FROM_REST]], axis=1) + 0.01)
-    return xp.concatenate([here, there, flat, far], axis=1)
+    there = apart / (from_start * moved + _SOFT)
+    lengths = xp.concatenate([xp.zeros_like(here) + moved, from_here, from_start[:, _FROM_REST]], axis=1)
+    return xp.concatenate([here, there, xp.log(lengths + 0.01)], axis=1)
 
 
 def beginnings(key: jax.Array, networks: int, hidden: int) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
