@@ -9,14 +9,24 @@ Stamps of the device are left as they are, the offset to the host's clock is wha
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from ..sim.errors import InputError
 from ..sim.recording import Recording
-from .emg_source import ClockOffset, Continuity, EmgBlock, EmgInfo, EmgSource, Health, microvolts
+from .emg_source import (
+    ClockOffset,
+    Continuity,
+    EmgBlock,
+    EmgInfo,
+    EmgSource,
+    Health,
+    electrodes_at,
+    microvolts,
+    places_of,
+)
 
 BLOCK_S = 0.02
 """Length of the blocks into which a recording is cut."""
@@ -28,6 +38,7 @@ class ReplaySource(EmgSource):
     Args:
         info: what they are.
         blocks: in order of arrival; taken one by one, so that long logs need no memory.
+        channels: those wanted, by name; by default all.
         paced: in real time; otherwise as fast as they are read.
     """
 
@@ -36,11 +47,18 @@ class ReplaySource(EmgSource):
         info: EmgInfo,
         blocks: Iterable[EmgBlock],
         *,
+        channels: Sequence[str] = (),
         paced: bool = True,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ):
-        self.info, self._paced, self._clock, self._sleep = info, paced, clock, sleep
+        self._places = places_of(channels, info.channels, f"EMG {info.name!r}")
+        self.info = replace(
+            info,
+            channels=tuple(channels) or info.channels,
+            electrodes=electrodes_at(info.electrodes, self._places, len(info.channels)),
+        )
+        self._paced, self._clock, self._sleep = paced, clock, sleep
         self._blocks = iter(blocks)
         self._next: EmgBlock | None = next(self._blocks, None)
         self._shift_s: float | None = None
@@ -88,6 +106,7 @@ class ReplaySource(EmgSource):
         block = replace(
             ready,
             number=ready.number - self._first,
+            emg_uv=ready.emg_uv[:, self._places],
             arrival_s=due_s,
             offset=replace(offset, time_s=offset.time_s + self._shift_s, offset_s=offset.offset_s + self._shift_s),
         )

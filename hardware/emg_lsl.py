@@ -22,7 +22,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..sim.errors import InputError
-from .emg_source import ClockOffset, Continuity, EmgBlock, EmgInfo, EmgSource, Health, microvolts, places_of
+from .emg_source import (
+    ClockOffset,
+    Continuity,
+    EmgBlock,
+    EmgInfo,
+    EmgSource,
+    Health,
+    electrodes_at,
+    microvolts,
+    places_of,
+)
 
 SETTLED_S = 0.3
 """How long it is waited for further streams that match; those on other machines take a moment to answer."""
@@ -58,7 +68,7 @@ def library(session: str | None = None) -> ModuleType:
 
 
 class LslSource(EmgSource):
-    """An LSL stream of EMG, found by what it says about itself.
+    """An LSL stream of EMG, found by what it says about itself. The first `read` begins with what comes from then on.
 
     Args:
         name, source_id, kind: what the stream must say, where given; exactly one stream may match.
@@ -95,7 +105,7 @@ class LslSource(EmgSource):
         self._problem, self._uid, self._closed = "", "", False
         self._offset = ClockOffset(time_s=time.monotonic(), offset_s=self._local_s())
         self._open(found, timeout_s)
-        self._inlet.flush()  # what came while the clocks were compared is late
+        self._fresh = True
         self._continuity = Continuity(self.info.channels, self.info.rate_hz)
 
     def read(self, timeout_s: float = 0.1) -> EmgBlock:
@@ -104,6 +114,9 @@ class LslSource(EmgSource):
         if self._inlet is None and not self._came_back(timeout_s):
             return self._nothing()
         inlet: Any = self._inlet
+        if self._fresh:  # what came before anybody asked is late
+            inlet.flush()
+            self._fresh = False
         try:
             values, stamps = inlet.pull_chunk(
                 timeout=timeout_s, max_samples=_MOST_SAMPLES, min_samples=1, as_numpy=True
@@ -199,7 +212,7 @@ class LslSource(EmgSource):
             source_id=whole.source_id(),
             clock=f"LSL of {whole.hostname()}",
             montage=about.child("montage").child_value("name"),
-            electrodes=_mapping(electrodes),
+            electrodes=electrodes_at(_mapping(electrodes), places, count),
         )
         return info, places, np.array(scales, np.float32)
 
@@ -296,6 +309,19 @@ class LslOutlet:
         self.close()
 
 
+class LslMarkers:
+    """Publishes what happens as texts, an LSL stream of type Markers, which recorders store beside the EMG."""
+
+    def __init__(self, name: str, source_id: str, *, session: str | None = None):
+        self._lsl = lsl = library(session)
+        stream = lsl.StreamInfo(name, "Markers", 1, lsl.IRREGULAR_RATE, "string", source_id)
+        self._outlet = lsl.StreamOutlet(stream)
+
+    def push(self, what: str, time_s: float) -> None:
+        """It began at `time_s` of the monotonic clock."""
+        self._outlet.push_sample([what], time_s - local_offset_s(self._lsl))
+
+
 def local_offset_s(lsl: ModuleType) -> float:
     """What to add to LSL's clock on this host to get `time.monotonic`; zero where both read the same one."""
     before, theirs, after = time.monotonic(), lsl.local_clock(), time.monotonic()
@@ -335,4 +361,4 @@ def _mapping(text: str) -> Mapping[str, Any]:
     return {}
 
 
-__all__ = ["LslOutlet", "LslSource", "library", "local_offset_s"]
+__all__ = ["LslMarkers", "LslOutlet", "LslSource", "library", "local_offset_s"]

@@ -14,7 +14,7 @@ import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -71,9 +71,9 @@ class EmgInfo:
         if not (math.isfinite(self.rate_hz) and self.rate_hz > 0):
             raise InputError(f"EMG {self.name!r} has a rate of {self.rate_hz} Hz; EMG needs an even, positive rate")
 
-    def as_json(self) -> dict[str, Any]:
-        """What `EmgInfo(**…)` takes, as JSON can hold it."""
-        return asdict(self)
+    def as_json(self, *, electrodes: bool = True) -> dict[str, Any]:
+        """What `EmgInfo(**…)` takes, as JSON can hold it; perhaps without the electrodes, which are long."""
+        return {key: value for key, value in asdict(self).items() if electrodes or key != "electrodes"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +128,10 @@ class EmgBlock:
 
     def __len__(self) -> int:
         return len(self.device_s)
+
+    def only(self, first: int) -> "EmgBlock":
+        """The block without what comes after the first so many channels."""
+        return replace(self, emg_uv=self.emg_uv[:, :first])
 
     @property
     def host_s(self) -> Array:
@@ -192,6 +196,16 @@ def places_of(wanted: Sequence[str], there: Sequence[str], what: str) -> list[in
             f"{', '.join(there)}. Rename them at the sender, say what its channels are called, or take another montage"
         )
     return [known[name.casefold()] for name in wanted] if wanted else list(range(len(there)))
+
+
+def electrodes_at(electrodes: Mapping[str, Any], places: Sequence[int], count: int) -> dict[str, Any]:
+    """`EmgInfo.electrodes` of some of `count` channels, or of all in another order."""
+    return {
+        key: [value[k] for k in places]
+        if key in ("derivation", "target_muscles") and isinstance(value, (list, tuple)) and len(value) == count
+        else value
+        for key, value in electrodes.items()
+    }
 
 
 def microvolts(unit: str, what: str) -> float:
@@ -330,5 +344,5 @@ class Continuity:
 
 __all__ = [
     "ALIVE_S", "MICROVOLTS", "RATE_OFF", "ClockOffset", "Continuity", "EmgBlock", "EmgInfo", "EmgSource", "Gap",
-    "Health", "microvolts", "places_of",
+    "Health", "electrodes_at", "microvolts", "places_of",
 ]  # fmt: skip
