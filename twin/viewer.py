@@ -1,4 +1,4 @@
-"""Recordings and live views in rerun; no other module imports it.
+"""Recordings and live views in rerun; besides `coexpress_viewer` no other module imports it.
 
     with Viewer.recording("out/recording.rrd") as viewer:
         viewer.moment(0.0, person_jpeg=…, person_m=…, robot_m=…)
@@ -47,8 +47,8 @@ class Viewer:
 
     def __init__(self, stream: rr.RecordingStream):
         self._stream = stream
-        self._stream.log("person/face", _still_mesh(ALL_TRIANGLES, (205, 170, 150)), static=True)
-        self._stream.log("robot/face", _still_mesh(TRIANGLES, (150, 170, 205)), static=True)
+        self._stream.log("person/face", still_mesh(ALL_TRIANGLES, (205, 170, 150)), static=True)
+        self._stream.log("robot/face", still_mesh(TRIANGLES, (150, 170, 205)), static=True)
         for group, names in SERVO_GROUPS.items():
             self._stream.log(f"command/{group}", rr.SeriesLines(names=list(names)), static=True)
         self._stream.log("error_mm", rr.SeriesLines(names=list(REGIONS)), static=True)
@@ -56,7 +56,7 @@ class Viewer:
     @classmethod
     def recording(cls, path: str | Path, recording_id: str | None = None) -> "Viewer":
         """Write to an .rrd file. Raises `InputError` if the file cannot be written."""
-        return cls(_file_stream(path, _blueprint(), recording_id))
+        return cls(file_stream(path, _blueprint(), recording_id))
 
     @classmethod
     def live(cls) -> "Viewer":
@@ -108,7 +108,7 @@ class Viewer:
             self._stream.log("robot/camera", rr.EncodedImage(contents=robot_jpeg, media_type="image/jpeg"))
         for entity, vertices in (("person/face", person_m), ("robot/face", robot_m)):
             if vertices is not None:
-                self._stream.log(entity, _moving_mesh(vertices))
+                self._stream.log(entity, moving_mesh(vertices))
         if command is not None:
             for group, places in _GROUP_PLACES.items():
                 self._stream.log(f"command/{group}", rr.Scalars(command[places]))
@@ -125,7 +125,7 @@ class Viewer:
         self._columns("error_mm", times_s, np.asarray(errors_mm))
 
     def _columns(self, entity: str, times_s: Sequence[float], values: np.ndarray) -> None:
-        _send_scalars(self._stream, entity, times_s, values)
+        send_scalars(self._stream, entity, times_s, values)
 
 
 class PersonViewer:
@@ -137,8 +137,8 @@ class PersonViewer:
     """
 
     def __init__(self, path: str | Path, plots: Mapping[str, Sequence[str]], recording_id: str | None = None):
-        self._stream = _file_stream(path, _person_blueprint(tuple(plots)), recording_id)
-        self._stream.log("person/face", _still_mesh(TRIANGLES, None), static=True)
+        self._stream = file_stream(path, _person_blueprint(tuple(plots)), recording_id)
+        self._stream.log("person/face", still_mesh(TRIANGLES, None), static=True)
         for entity, names in plots.items():
             self._stream.log(entity, rr.SeriesLines(names=list(names)), static=True)
 
@@ -157,11 +157,11 @@ class PersonViewer:
         """Faces over time: (T,) s, vertices (T, 468, 3) m, their colours (T, 468, 3) uint8."""
         for time_s, face, colour in zip(times_s, faces_m, colours, strict=True):
             self._stream.set_time(TIMELINE, duration=float(time_s))
-            self._stream.log("person/face", _moving_mesh(face, colour))
+            self._stream.log("person/face", moving_mesh(face, colour))
 
     def scalars(self, entity: str, times_s: Sequence[float] | np.ndarray, values: np.ndarray) -> None:
         """One plot: times (T,) s, a column of values (T, n) for each of its names."""
-        _send_scalars(self._stream, entity, times_s, np.asarray(values))
+        send_scalars(self._stream, entity, times_s, np.asarray(values))
 
     def event(self, time_s: float, text: str) -> None:
         """One line in the list of events."""
@@ -172,7 +172,8 @@ class PersonViewer:
 _GROUP_PLACES = {group: [SERVO_NAMES.index(n) for n in names] for group, names in SERVO_GROUPS.items()}
 
 
-def _file_stream(path: str | Path, blueprint: rrb.Blueprint, recording_id: str | None) -> rr.RecordingStream:
+def file_stream(path: str | Path, blueprint: rrb.Blueprint, recording_id: str | None) -> rr.RecordingStream:
+    """A stream into an .rrd file. Raises `InputError` if the file cannot be written."""
     try:
         Path(path).open("wb").close()
     except OSError as error:
@@ -182,9 +183,10 @@ def _file_stream(path: str | Path, blueprint: rrb.Blueprint, recording_id: str |
     return stream
 
 
-def _send_scalars(
+def send_scalars(
     stream: rr.RecordingStream, entity: str, times_s: Sequence[float] | np.ndarray, values: np.ndarray
 ) -> None:
+    """Log a plot: times (T,) s, a column of values (T, n) for each of its curves."""
     count, width = values.shape
     if count:
         stream.send_columns(
@@ -195,11 +197,13 @@ def _send_scalars(
 
 
 # A static component hides every later value of the same component: only what never changes may be static.
-def _still_mesh(triangles: np.ndarray, colour: tuple[int, int, int] | None) -> rr.Mesh3D:
+def still_mesh(triangles: np.ndarray, colour: tuple[int, int, int] | None) -> rr.Mesh3D:
+    """What never changes of a face."""
     return rr.Mesh3D.from_fields(triangle_indices=triangles.astype(np.uint32), albedo_factor=colour)
 
 
-def _moving_mesh(vertices_m: np.ndarray, colours: np.ndarray | None = None) -> rr.Mesh3D:
+def moving_mesh(vertices_m: np.ndarray, colours: np.ndarray | None = None) -> rr.Mesh3D:
+    """What changes of a face: vertices (468, 3) m, their normals and colours."""
     vertices = np.asarray(vertices_m, float)
     return rr.Mesh3D.from_fields(
         vertex_positions=vertices.astype(np.float32),
