@@ -53,18 +53,20 @@ def bench_stream(
             with LslSource(
                 source_id=source_id, channels=(*anticipator.channels, _COUNTER), rate_hz=RATE_HZ, timeout_s=30.0
             ) as source:
-                return _measure(source, LiveReading(anticipator, RATE_HZ), seconds, progress)
+                return _measure(source, LiveReading(anticipator, RATE_HZ), seconds, progress, sender)
         finally:
             sender.kill()
 
 
-def _measure(source: LslSource, reading: LiveReading, seconds: float, progress: Progress) -> Figures:
+def _measure(
+    source: LslSource, reading: LiveReading, seconds: float, progress: Progress, sender: subprocess.Popen[bytes]
+) -> Figures:
     numbers, late_s, gaps, started_s = [], [], 0, time.monotonic()
     while (passed_s := time.monotonic() - started_s) < seconds:
         block = source.read()
         if not len(block):
-            if not source.health().alive:
-                raise DuchenneError(f"the benchmark's stream ended: {source.health().problem}")
+            if sender.poll() is not None:
+                raise DuchenneError(f"the benchmark's sending process ended with exit code {sender.returncode}")
             continue
         numbers.append(block.emg_uv[:, -1])
         late_s.append(block.arrival_s - block.host_s)
