@@ -48,7 +48,7 @@ class Recipe:
     """How the network is made; all but the batch is a choice."""
 
     width: int = 128
-    steps: int = 1500
+    steps: int = 750
     batch: int = 128
     learning_rate: float = 1e-3
 

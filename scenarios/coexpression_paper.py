@@ -19,7 +19,7 @@ from scipy import stats
 
 from ..learning.expectation import Watcher
 from ..learning.paper_anticipation import FRAMES, PaperAnticipator, Recipe, landmarks
-from ..learning.peak_activation import AFTER, BEFORE, REST_FRAMES, peak_activation
+from ..learning.peak_activation import AFTER, BEFORE, REST_FRAMES, TARGETS, peak_activation
 from ..learning.self_model import SelfModel
 from ..sim import mesh
 from ..sim.errors import InputError
@@ -86,7 +86,7 @@ class Predictor(Protocol):
 def cut(met: Encounter, person: int = 0, *, keep: bool = True) -> Clips:
     """The clips of an encounter: expressions that begin at rest, without speech, whose target is found.
 
-    keep: also keep the encounter, which streaming predictors need.
+    There may be none. keep: also keep the encounter, which streaming predictors need.
     """
     found: list[tuple] = []
     for act in met.acts:
@@ -103,17 +103,15 @@ def cut(met: Encounter, person: int = 0, *, keep: bool = True) -> Clips:
         if peak.peak < REST_FRAMES:  # the calm face itself moved most
             continue
         found.append((faces[peak.inputs], faces[peak.targets], peak.target - peak.peak, act.what, first + peak.peak))
-    if not found:
-        raise InputError("no expression in this encounter begins at rest and ends; make it longer")
-    inputs, targets, leads, what, peaks = zip(*found, strict=True)
+    inputs, targets, leads, what, peaks = zip(*found, strict=True) if found else ((),) * 5
     count = len(found)
     return Clips(
-        np.array(inputs),
-        np.array(targets),
-        np.array(leads),
+        np.reshape(inputs, (count, BEFORE + 1 + AFTER, mesh.VERTEX_COUNT, 3)),
+        np.reshape(targets, (count, TARGETS, mesh.VERTEX_COUNT, 3)),
+        np.array(leads, int),
         np.full(count, person),
-        np.array(what),
-        np.array(peaks),
+        np.array(what, str),
+        np.array(peaks, int),
         np.zeros(count, int),
         (replace(met, vertices_m=_NOTHING, noiseless_m=_NOTHING),) if keep else (),
     )
@@ -256,8 +254,8 @@ class Row:
         """n, mean_mm, sd_mm, sem_mm, the 95 % interval of the mean, and those of the confusion."""
         n, mean, sd = len(self.errors_mm), float(self.errors_mm.mean()), float(self.errors_mm.std(ddof=1))
         sem = sd / np.sqrt(n)
-        low, high = stats.t.interval(0.95, n - 1, mean, sem)
-        spread = {"sd_mm": sd, "sem_mm": float(sem), "low_mm": float(low), "high_mm": float(high)}
+        half = float(stats.t.ppf(0.975, n - 1) * sem)
+        spread = {"sd_mm": sd, "sem_mm": float(sem), "low_mm": mean - half, "high_mm": mean + half}
         return {"n": float(n), "mean_mm": mean} | spread | self.confusion.figures
 
     def against(self, other: "Row") -> dict[str, float]:
