@@ -34,6 +34,12 @@ KIND = "anticipation"
 SHIPPED = ("camera", "proximal7", "epidermal10", "distal4")
 """Models that come with the package: for the camera alone, and for each of these montages with or without camera."""
 _AHEAD_S = PERIOD_S * np.array(AHEAD_FRAMES)
+_EARLY_S = {(True, False): 0.15, (True, True): 0.03, (False, True): 0.02}
+"""A course that is a mean of what may come sets out with doubt, and so is late; this much further ahead is looked. By
+what there is, camera and EMG. Chosen on ten simulated people so that rises come on time as far as the error of the face
+grows by a few percent at most."""
+_HEARD_SHARE = 0.3
+"""With both senses, this share of the course is what the ears alone expect: they are sooner, eyes know how large."""
 _ROOT_2 = math.sqrt(2)
 """SD of a Laplace distribution over its mean absolute deviation."""
 
@@ -130,8 +136,12 @@ class Anticipating:
             return Expectation(time_s=now_s, shown_m=nothing, target_m=nothing, problem=problem)
         reference_s = seen_s if seen_s is not None else heard_s
         assert reference_s is not None
-        said = self._say(reference_s, seen_s is not None, heard_s is not None)
-        return self._expectation(now_s, now_s - reference_s, said, seen_s is not None, heard_s is not None, problem)
+        sees, hears = seen_s is not None, heard_s is not None
+        said = self._say(reference_s, sees, hears)
+        if sees and hears:
+            heard = self._say(reference_s, False, True)
+            said = said._replace(course=(1 - _HEARD_SHARE) * said.course + _HEARD_SHARE * heard.course)
+        return self._expectation(now_s, now_s - reference_s, said, sees, hears, problem)
 
     def problem(self, now_s: float) -> str:
         """What is missing, in words; empty if nothing is."""
@@ -151,6 +161,7 @@ class Anticipating:
         faces_m = space.decode(np.concatenate([said.course, said.target[None]]))
         course_m, ahead_s = faces_m[:-1], _AHEAD_S - age_s
         arrives, shown_m = rising > 0.5, between(ahead_s, course_m, 0.0)
+        ahead_s = ahead_s - _EARLY_S[sees, hears]
         return Expectation(
             time_s=now_s,
             shown_m=shown_m,

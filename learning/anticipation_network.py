@@ -19,7 +19,7 @@ Array = NDArray[np.floating]
 
 AHEAD_FRAMES = (0, 2, 4, 6, 8, 10, 14)
 """The course of the face is predicted at these numbers of frames after the reference."""
-_SMOOTH = 4
+_SMOOTH = 2
 """Predictions are differences from the mean of so many newest faces."""
 
 

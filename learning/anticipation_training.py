@@ -42,8 +42,10 @@ class Recipe:
 
 _CHUNK = 250
 _SOFT_MM = 0.05
-_URGENT = 3.0
-"""So much more the course counts while an expression rises."""
+_COURSE_SOFT_MM = 0.7
+"""Errors of the course count squared below this: a mean starts with the first likely sign, a median waits for half."""
+_URGENT, _SMALL_MM = 4.0, 0.5
+"""So much more the course counts while an expression rises, in units of how large it will be: small ones count too."""
 
 
 def train(
@@ -151,8 +153,8 @@ def _loss(parameters: Any, window: dict, scale_mm: jax.Array, shape: Shape) -> j
     )
 
 
-def _distance(difference: jax.Array) -> jax.Array:
-    return jnp.sqrt((difference**2).sum(-1) + _SOFT_MM**2)
+def _distance(difference: jax.Array, soft_mm: float = _SOFT_MM) -> jax.Array:
+    return jnp.sqrt((difference**2).sum(-1) + soft_mm**2)
 
 
 def _initial(key: jax.Array, shape: Shape) -> tuple[list, list]:

@@ -13,6 +13,8 @@ MEASURES: Mapping[str, tuple[str, str, str]] = {
     "emg": ("bench_emg", "bench_emg", "Speed and memory of simulated EMG: motor units, interference, a population."),
     "person": ("bench_person", "bench_person", "Speed of a person's skin, and its fast map against the reference."),
     "envs": ("bench_envs", "bench_envs", "Steps a second of 64 environments, beside Gymnasium's Humanoid-v5."),
+    "loop": ("bench_loop", "bench_loop", "Anticipation, self-model and the whole loop from a picture to a command."),
+    "stream": ("bench_stream", "bench_stream", "Ten channels of EMG over LSL for ten minutes: losses and latency."),
     "synergy": (
         "bench_synergy",
         "bench_synergy",

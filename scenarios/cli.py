@@ -1,4 +1,4 @@
-"""The command line: `duchenne mirror | synth | show | analyse | dataset | study | train | bench | doctor`.
+"""The command line: `duchenne coexpress | mirror | synth | show | analyse | dataset | stream | study | train | …`.
 
 Heavy modules are imported inside the commands, so that `--help` answers at once.
 """
@@ -14,21 +14,25 @@ import typer
 
 from ..sim.errors import DuchenneError
 from .cli_bench import app as bench_app
+from .cli_live import app as live_app
 from .cli_options import Json, Seed
+from .cli_stream import app as stream_app
 from .cli_study import app as study_app
 from .cli_train import app as train_app
 from .console import complain, log_to_console
 
 app = typer.Typer(
     name="duchenne",
-    help="Simulate faces: people of muscle, skin and electricity, and a soft robot face that mirrors real ones.",
-    epilog="Start with [bold]duchenne doctor[/], then [bold]duchenne mirror portrait --out out/demo[/] or "
+    help="Simulate faces: people of muscle, skin and electricity, and a soft robot face that smiles with them.",
+    epilog="Start with [bold]duchenne doctor[/], then [bold]duchenne coexpress --out out/demo[/] or "
     "[bold]duchenne synth --people 1 --out out/people[/].",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.registered_commands += live_app.registered_commands
+app.add_typer(stream_app, name="stream")
 app.add_typer(study_app, name="study")
 app.add_typer(train_app, name="train")
 app.add_typer(bench_app, name="bench")

@@ -37,6 +37,42 @@ def study_physiology(
     sys.exit(run(out, data=data or find_real_data(), seed=seed, as_json=as_json))
 
 
+@app.command("coexpression")
+def study_coexpression(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.html and what is kept.")] = Path(
+        "out/coexpression"
+    ),
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with recordings of real faces; by default ../shared/data.")
+    ] = None,
+    people: People = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Does the robot smile with her or after her? Camera, EMG, both; clear, masked, dark, from the side, covered.
+
+    Mimicry, the published method and a perfect oracle beside it; the published evaluation of targets and commands; and
+    real faces that nothing was trained on.
+
+    What was simulated is kept in the folder, so that a study that was cut off goes on where it stopped.
+    """
+    from .coexpression import run
+
+    sys.exit(run(out, people=people, seed=seed, data=data or find_real_data(), as_json=as_json))
+
+
+@app.command("guard")
+def study_guard(
+    commands: Annotated[int, typer.Option(min=1, help="How many commands.")] = 1_000_000,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """A million random and hostile commands at the Guard; every frame on the wire is judged anew. About a minute."""
+    from .study_guard import run
+
+    sys.exit(run(commands=commands, seed=seed, as_json=as_json))
+
+
 @app.command("six-expressions")
 def study_six_expressions(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.html and what is kept.")] = Path(

@@ -96,3 +96,32 @@ def train_policy(
     from .train_policy import run
 
     sys.exit(run(env, out, seed=seed, iterations=iterations, minutes=minutes, resume=resume, as_json=as_json))
+
+
+@app.command("anticipation")
+def train_anticipation(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the model.")] = Path("out/anticipation"),
+    montage: Annotated[
+        str | None, typer.Option(help="What people wear, a montage or your .json; by default the camera alone.")
+    ] = None,
+    motion: Annotated[
+        bool, typer.Option("--motion", help="The one for any real face instead, which learns from synthetic motion.")
+    ] = False,
+    people: Annotated[int | None, typer.Option(min=4, help="How many simulated people to learn from.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the training.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Learn what a face is about to show, from simulated people's camera and EMG. Ten minutes on two cores.
+
+    \b
+    duchenne train anticipation --montage fridlund
+    duchenne coexpress --montage fridlund --model out/anticipation/fridlund.npz
+    """
+    if motion:
+        from .train_motion import run as run_motion
+
+        sys.exit(run_motion(out, seed=seed, as_json=as_json))
+    from .train_anticipation import run
+
+    name = Path(montage).stem if montage else "camera"
+    sys.exit(run(out / f"{name}.npz", montage=montage, people=people, seed=seed, as_json=as_json))

@@ -48,12 +48,14 @@ class Clips:
     """Single expressions (n), each with its frames.
 
     inputs_m (n, 9, 468, 3): around peak activation. targets_m (n, 4, 468, 3): the target face and the three after it.
+    true_m (n, 468, 3): her face at the target as it is, of which the camera sees a part; the mean of the four.
     lead_frames (n,): from peak activation to target. person (n,), what (n,): who, and what she does. peak (n,): frame
     of the peak activation within her encounter, encounters[place]; place (n,).
     """
 
     inputs_m: Array
     targets_m: Array
+    true_m: Array
     lead_frames: NDArray[np.integer]
     person: NDArray[np.integer]
     what: NDArray[np.str_]
@@ -74,7 +76,7 @@ class Clips:
         return self.inputs_m[:, end - count : end]
 
 
-_OF_CLIPS = ("inputs_m", "targets_m", "lead_frames", "person", "what", "peak", "place")
+_OF_CLIPS = ("inputs_m", "targets_m", "true_m", "lead_frames", "person", "what", "peak", "place")
 
 
 class Predictor(Protocol):
@@ -102,12 +104,16 @@ def cut(met: Encounter, person: int = 0, *, keep: bool = True) -> Clips:
             continue
         if peak.peak < REST_FRAMES:  # the calm face itself moved most
             continue
-        found.append((faces[peak.inputs], faces[peak.targets], peak.target - peak.peak, act.what, first + peak.peak))
-    inputs, targets, leads, what, peaks = zip(*found, strict=True) if found else ((),) * 5
+        true_m = met.truth_m[first : last + 1][peak.targets].mean(0)
+        found.append(
+            (faces[peak.inputs], faces[peak.targets], true_m, peak.target - peak.peak, act.what, first + peak.peak)
+        )
+    inputs, targets, trues, leads, what, peaks = zip(*found, strict=True) if found else ((),) * 6
     count = len(found)
     return Clips(
         np.reshape(inputs, (count, BEFORE + 1 + AFTER, mesh.VERTEX_COUNT, 3)),
         np.reshape(targets, (count, TARGETS, mesh.VERTEX_COUNT, 3)),
+        np.reshape(trues, (count, mesh.VERTEX_COUNT, 3)),
         np.array(leads, int),
         np.full(count, person),
         np.array(what, str),
@@ -294,16 +300,21 @@ class Judge:
         return np.abs(self.commands(faces_m) - self._calm) > ACTIVE
 
 
-def score(predictors: Mapping[str, Predictor], clips: Clips, *, after: int, judge: Judge) -> dict[str, Row]:
-    """A row for every predictor on the same clips, `after` frames (0 … 4) behind the peak activation."""
+def score(
+    predictors: Mapping[str, Predictor], clips: Clips, *, after: int, judge: Judge, true: bool = False
+) -> dict[str, Row]:
+    """A row for every predictor on the same clips, `after` frames (0 … 4) behind the peak activation.
+
+    true: against her true face at the target instead of what the camera sees of it.
+    """
     if not 0 <= after <= AFTER:
         raise InputError(f"after: got {after}; allowed is 0 … {AFTER} frames behind the peak activation")
-    wanted = clips.targets_m[:, 0]
-    true = judge.active(wanted)
+    wanted = clips.true_m if true else clips.targets_m[:, 0]
+    active = judge.active(wanted)
     rows = {}
     for name, predict in predictors.items():
         faces = predict(clips, after)
-        rows[name] = Row(name, after, errors_mm(faces, wanted), Confusion.of(judge.active(faces), true))
+        rows[name] = Row(name, after, errors_mm(faces, wanted), Confusion.of(judge.active(faces), active))
     return rows
 
 

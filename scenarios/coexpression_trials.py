@@ -28,9 +28,11 @@ _SIDE_GAIN = 0.4
 """Share of motion that is left on the far side of a turned face; a guess, as are those of the dark."""
 _NO_ANSWER = 0.2
 """A robot that shows less than this share of what it should has not answered."""
-_BEFORE_S, _AFTER_S = 0.3, 0.6
-_MOVING_M = 0.25e-3
-"""Steady landmarks' rms motion from rest at which the robot shows something."""
+_BEFORE_S, _AFTER_S, _HELD_S = 0.2, 0.6, 0.5
+_MOST_S, _STEP_S = 0.6, 0.005
+"""Shifts that are tried, s."""
+FALSE_M = 0.5e-3
+"""Steady landmarks' rms motion that a person would notice; half of a usual smile of the robot is 0.8 mm, noise 0.2."""
 
 
 def pictures(met: Encounter, view: str, rng: np.random.Generator) -> list[Array | None]:
@@ -83,49 +85,73 @@ def robot_faces(commands: Sequence[Array]) -> Array:
 
 
 @dataclass(frozen=True)
-class Together:
+class Company:
     """How a robot kept company in one act.
 
-    late_s: its arrival after hers; infinite if it did not answer. onset_s: the same of 10 %. share: how much of what it
-    should show it showed. error_m: mean distance of its steady landmarks from what they should be, over the act.
+    late_s: by how much its rise to the apex must be moved to lie over hers, infinite if it did not answer. arrival_s:
+    its arrival at 90 % of what it holds, after hers; NaN if it did not answer. share: how much it held of what it
+    should show. error_m: mean distance of its steady landmarks from what they should be, over the act.
     """
 
     late_s: float
-    onset_s: float
+    arrival_s: float
     share: float
     error_m: float
 
 
-def together(met: Encounter, act: Shown, robot_m: Array, wanted_m: Array) -> Together:
+def company(met: Encounter, act: Shown, robot_m: Array, wanted_m: Array) -> Company:
     """Compare the robot's faces (F, 468, 3) m with what it should show at each moment, (F, 468, 3), in one act.
 
-    The robot's intensity is its part along what it should show at her apex, so that what it cannot show does not count.
+    Intensities are parts along her face at the apex, and along what the robot should show then: what it cannot show
+    does not count. The rise that is compared goes from just before the drive to half a second after her arrival.
     """
-    times_s = met.times_s + CONTROL_PERIOD_S
-    span = (met.times_s >= act.drive_s - _BEFORE_S) & (met.times_s <= act.end_s + _AFTER_S)
     apex = wanted_m[int(np.clip(round(act.apex_s * PICTURES_HZ), 0, len(wanted_m) - 1))]
-    hers, when = intensity(met.truth_m[span], act.apex_m), met.times_s[span]
-    its, its_when = intensity(robot_m[span], apex), times_s[span]
-    share = height(its)
+    hers, its = intensity(met.truth_m, act.apex_m), intensity(robot_m, apex)
+    its_s = met.times_s + CONTROL_PERIOD_S
+    span = (met.times_s >= act.drive_s - _BEFORE_S) & (met.times_s <= act.end_s + _AFTER_S)
+    share = height(its[span])
     off = np.linalg.norm((robot_m[:-1] - wanted_m[1:])[span[1:]][:, STEADY], axis=-1)
     answered = share >= _NO_ANSWER
-    return Together(
-        late_s=arrival_s(its_when, its) - arrival_s(when, hers) if answered else np.inf,
-        onset_s=arrival_s(its_when, its, 0.1) - arrival_s(when, hers, 0.1) if answered else np.inf,
+    apart_s = arrival_s(its_s[span], its[span]) - arrival_s(met.times_s[span], hers[span])
+    until_s = min(act.release_s, act.arrival_s + _HELD_S)
+    return Company(
+        late_s=_shift_s(met.times_s, hers, its_s, its, act.drive_s - _BEFORE_S, until_s) if answered else np.inf,
+        arrival_s=apart_s if answered else np.nan,
         share=share,
         error_m=float(off.mean()),
     )
 
 
-def false_starts(met: Encounter, robot_m: Array) -> tuple[int, float]:
-    """How often the robot began to show something while she showed nothing, and for how long (s) she did."""
+def _shift_s(hers_s: Array, hers: Array, its_s: Array, its: Array, start_s: float, end_s: float) -> float:
+    """How much later `its` course is than `hers` between two moments of hers, whatever the scale: least squares."""
+    moments_s = np.arange(start_s, end_s, _STEP_S)
+    wanted = np.interp(moments_s, hers_s, hers)
+    shifts_s = np.arange(-_MOST_S, _MOST_S + _STEP_S / 2, _STEP_S)
+    moved = np.array([np.interp(moments_s + one, its_s, its) for one in shifts_s])
+    along = moved @ wanted
+    unlike = 1 - np.maximum(along, 0) ** 2 / np.maximum((wanted @ wanted) * (moved**2).sum(1), 1e-12)
+    return float(shifts_s[int(unlike.argmin())])
+
+
+def false_starts(met: Encounter, robot_m: Array, wanted_m: Array) -> tuple[int, float]:
+    """How often the robot began to show what she does not, and for how long (s) she showed no expression.
+
+    Counted in calm moments, with blinks and words but no act: its face comes away from what it should show by more than
+    `FALSE_M`, and is larger than that.
+    """
     calm = np.ones(len(met.times_s), bool)
     for act in met.acts:
         calm &= (met.times_s < act.drive_s - _BEFORE_S) | (met.times_s > act.end_s + 2 * _AFTER_S)
-    size = np.sqrt((robot_m[:, STEADY] ** 2).sum(-1).mean(-1))
-    moving = size > _MOVING_M
-    began = np.flatnonzero(~moving[:-1] & moving[1:]) + 1
+    size, off = _size(robot_m), np.zeros(len(robot_m))
+    off[:-1] = _size(robot_m[:-1] - wanted_m[1:])
+    wrong = (off > FALSE_M) & (size > FALSE_M)
+    began = np.flatnonzero(~wrong[:-1] & wrong[1:]) + 1
     return int(calm[began].sum()), float(calm.sum() / PICTURES_HZ)
+
+
+def _size(faces_m: Array) -> Array:
+    """Steady landmarks' rms motion, (F,) m."""
+    return np.sqrt((faces_m[:, STEADY] ** 2).sum(-1).mean(-1))
 
 
 def _hear(met: Encounter, watcher: Watcher, heard_s: float, until_s: float) -> float:
@@ -135,4 +161,4 @@ def _hear(met: Encounter, watcher: Watcher, heard_s: float, until_s: float) -> f
     return max(until_s, heard_s)
 
 
-__all__ = ["VIEWS", "Together", "false_starts", "perform", "pictures", "robot_faces", "together"]
+__all__ = ["FALSE_M", "VIEWS", "Company", "company", "false_starts", "perform", "pictures", "robot_faces"]

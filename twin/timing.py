@@ -66,8 +66,10 @@ class UnderWay:
 class Together:
     """Co-expression: what is sent now is the face expected at the moment at which the robot will show it.
 
-    While nothing is under way the face shown now is answered gently, blinks apart. An arrival that is nearer than the
-    servos can make needs no rule of its own: a course that slows down asks for most of the way at once.
+    Whoever expects a whole course has weighed in it how likely every change is, and it is followed as it is. Of others,
+    who expect an end, it is followed while a change is under way; while none is, the face shown now is answered
+    gently. Blinks are left out. An arrival that is nearer than the servos can make needs no rule of its own: a course
+    that slows down asks for most of the way at once.
     """
 
     def __init__(self, lag: RobotLag, under_way: UnderWay | None = None):
@@ -75,7 +77,7 @@ class Together:
 
     def wish(self, expected: Expectation) -> Wish:
         allowed = self._lids.watch(expected.time_s, expected.shown_m)
-        if not self._under_way.follow(expected):
+        if expected.course_m is None and not self._under_way.follow(expected):
             return Wish(without_closure(expected.shown_m, allowed), gently=True)
         allowed = np.maximum(allowed, closure(expected.target_m))
         return Wish(without_closure(expected.at(self._lag.delay_s), allowed))
