@@ -5,7 +5,6 @@ from importlib import import_module
 
 from . import console
 
-Progress = Callable[[int, int], None]
 MEASURES: Mapping[str, tuple[str, str, str]] = {
     "robot": ("benchmarks", "bench_robot", "Speed of the simulated robot, alone and in a batch."),
     "skin": ("benchmarks", "bench_skin", "Fast skin map against the nonlinear reference on poses it has not seen."),
@@ -24,13 +23,16 @@ MEASURES: Mapping[str, tuple[str, str, str]] = {
 """Module and function that measure each, which takes a progress callback and returns figures; and what is measured."""
 
 
-def run(subject: str, *, as_json: bool = False) -> int:
-    """Run one benchmark, print its figures as a table and, if wanted, as JSON. Returns the exit code."""
+def run(subject: str, *, as_json: bool = False, **settings: float) -> int:
+    """Run one benchmark, print its figures as a table and, if wanted, as JSON. Returns the exit code.
+
+    settings: what the benchmark's function takes besides a progress callback.
+    """
     module, function, _ = MEASURES[subject]
-    measure: Callable[[Progress], Mapping[str, float]] = getattr(import_module(f".{module}", __package__), function)
+    measure: Callable[..., Mapping[str, float]] = getattr(import_module(f".{module}", __package__), function)
     with console.progress() as bar:
         task = bar.add_task(f"measuring the {subject}", total=None)
-        figures = measure(lambda done, total: bar.update(task, completed=done, total=total))
+        figures = measure(lambda done, total: bar.update(task, completed=done, total=total), **settings)
     console.table(f"duchenne bench {subject}", ["figure", ""], [(n.replace("_", " "), v) for n, v in figures.items()])
     if as_json:
         console.emit(figures)

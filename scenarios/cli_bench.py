@@ -1,6 +1,7 @@
 """`duchenne bench …`: one command for every row of `bench.MEASURES`."""
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -17,4 +18,12 @@ def _add(subject: str, what: str) -> None:
 
 
 for _subject, (_, _, _what) in MEASURES.items():
-    _add(_subject, _what)
+    if _subject != "stream":
+        _add(_subject, _what)
+
+
+@app.command("stream", help=MEASURES["stream"][2])
+def bench_stream(
+    seconds: Annotated[float, typer.Option(min=5, help="How long.")] = 600.0, as_json: Json = False
+) -> None:
+    sys.exit(run("stream", as_json=as_json, seconds=seconds))
