@@ -44,7 +44,7 @@ ACTS = (
 def run(
     out: Path,
     *,
-    person: int = 12,
+    person: int = 17,
     video: str | None = None,
     montage: str | None = "proximal7",
     seconds: float = SECONDS,

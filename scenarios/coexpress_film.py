@@ -1,16 +1,17 @@
 """A filmed person as a scene of `duchenne coexpress`: faces by MediaPipe, acts found in how her face moves."""
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..learning.peak_activation import Apex, apexes
 from ..sim.camera import Face, FaceReader, Neutral
 from ..sim.errors import FaceError
 from ..sim.frames import Frame, open_frames
 from ..sim.mesh import VERTEX_COUNT
-from ..sim.person.encounter import STEADY, Shown, arrival_s, intensity
+from ..sim.person.encounter import ARRIVED, STEADY, Shown, arrival_s, intensity
 from .coexpress_scene import Scene
 from .console import progress
 from .take import jpeg, picture
@@ -23,12 +24,10 @@ CAMERA_DELAY_S = 0.08
 """From a picture to its landmarks, as for simulated people; in a film it is *unknown*."""
 MOST_ACTS = 3
 EXPRESSION = "expression"
-_LEAST_MM = 1.0
-"""Mean landmark motion, within an act, of the weakest that counts."""
-_LEAST_SHARE = 0.35
-"""…and of the strongest act's."""
-_APART_S, _SMOOTH_S = 0.8, 0.08
-_BEGUN = 0.1
+_LEAST_RISE_M = 0.5e-3
+"""Mean landmark motion of the weakest expression that counts."""
+_CALM_S, _LONGEST_RISE_S = 0.4, 1.5
+"""A film begins with her face at rest; whatever rises for longer is no expression."""
 _KEPT_PX = 720
 _FACE_SHARE = 0.66
 
@@ -51,7 +50,7 @@ def filmed(source: str, seconds: float) -> Scene:
             times.append(frame.time_s)
             pictures.append((jpeg(small), None if face is None else face.landmarks_px[:, :2] * scale))
             faces.append(face)
-        name, notes = frames.name, [frames.problem] if frames.problem else []
+        name, notes = Path(frames.name).name, [frames.problem] if frames.problem else []
     return _scene(name, np.array(times), pictures, faces, notes)
 
 
@@ -94,36 +93,33 @@ def _scene(name: str, times_s: Array, pictures: list, faces: list[Face | None], 
 
 
 def found_acts(times_s: Array, face_m: Array) -> tuple[Shown, ...]:
-    """The `MOST_ACTS` clearest expressions in a face's motion: (F,) s and (F, 468, 3) m."""
-    from scipy.ndimage import gaussian_filter1d
-    from scipy.signal import find_peaks
-
+    """The `MOST_ACTS` clearest expressions in a face's motion, in order: (F,) s and (F, 468, 3) m."""
     rate_hz = 1 / max(float(np.median(np.diff(times_s))), 1e-3)
-    smooth_m = gaussian_filter1d(face_m, _SMOOTH_S * rate_hz, axis=0, mode="nearest")
-    size_mm = 1e3 * np.linalg.norm(smooth_m[:, STEADY], axis=2).mean(1)
-    padded = np.concatenate([[size_mm.min()], size_mm, [size_mm.min()]])  # a film may end in an expression
-    peaks, found = find_peaks(padded, prominence=_LEAST_MM, distance=max(1, round(_APART_S * rate_hz)))
-    peaks, prominence = peaks - 1, found["prominences"]
-    kept = prominence >= _LEAST_SHARE * prominence.max(initial=0)
-    best = sorted(peaks[kept][np.argsort(-prominence[kept])][:MOST_ACTS])
-    bounds = [0, *(low + int(size_mm[low:high].argmin()) for low, high in pairwise(best)), len(times_s) - 1]
-    acts = []
-    for apex, first, last in zip(best, bounds, bounds[1:], strict=False):
-        course, when = intensity(smooth_m[first : last + 1], smooth_m[apex]), times_s[first : last + 1]
-        begins = first + int(course[: apex - first + 1].argmin())
-        rise = (course[begins - first : apex - first + 1] - course[begins - first]).clip(0)
-        if apex - begins < 2:
-            continue
-        onset = arrival_s(times_s[begins : apex + 1], rise, _BEGUN)
-        strong = np.flatnonzero(course >= 0.9)
-        acts.append(
-            Shown(
-                what=EXPRESSION, kind="", intensity=1.0, drive_s=onset, onset_s=onset,
-                arrival_s=arrival_s(when[begins - first :], course[begins - first :]), apex_s=float(times_s[apex]),
-                release_s=float(when[strong[-1]]), end_s=float(when[strong[-1]]), apex_m=smooth_m[apex],
-            )
-        )  # fmt: skip
-    return tuple(acts)
+    found = [
+        one for one in apexes(face_m, rate_hz, rest=np.zeros_like(face_m[0]), weight=STEADY) if _quick(one, times_s)
+    ]
+    size_m = np.linalg.norm(face_m[:, STEADY], axis=2).mean(1)
+    rises_m = [float(size_m[one.apex] - size_m[one.onset]) for one in found]
+    best = sorted(np.argsort(rises_m)[::-1][:MOST_ACTS])
+    return tuple(_act(found[k], times_s, face_m) for k in best if rises_m[k] >= _LEAST_RISE_M)
+
+
+def _quick(one: Apex, times_s: Array) -> bool:
+    """Whether something is an expression that somebody could join in; a face that drifts is none."""
+    return times_s[one.onset] > _CALM_S and times_s[one.arrival] - times_s[one.onset] <= _LONGEST_RISE_S
+
+
+def _act(one: Apex, times_s: Array, face_m: Array) -> Shown:
+    apex_m = np.median(face_m[max(one.apex - 1, 0) : one.apex + 2], axis=0)
+    course = intensity(face_m[one.onset :], apex_m)
+    gone = np.flatnonzero(course[one.apex - one.onset :] < ARRIVED)
+    release = one.apex + (int(gone[0]) if len(gone) else len(times_s) - 1 - one.apex)
+    return Shown(
+        what=EXPRESSION, kind="", intensity=1.0, drive_s=float(times_s[one.onset]), onset_s=float(times_s[one.onset]),
+        arrival_s=arrival_s(times_s[one.onset : release + 1], course[: release - one.onset + 1]),
+        apex_s=float(times_s[one.apex]), release_s=float(times_s[release]), end_s=float(times_s[release]),
+        apex_m=apex_m,
+    )  # fmt: skip
 
 
 def _shrunk(rgb: np.ndarray) -> tuple[np.ndarray, float]:

@@ -191,7 +191,7 @@ def _panel(figure: Figure, strip: Strip, bottom_in: float, height_in: float) -> 
 
 
 def _curves(axes: Axes, story: Story, strip: Strip, timings: Mapping[str, Timing]) -> None:
-    axes.set_ylim(-0.08, 1.32)
+    axes.set_ylim(-0.1, 1.45)
     for level in (0, 1):
         axes.axhline(level, color=PALE, lw=0.7, zorder=0)
     low, high = axes.get_xlim()
@@ -199,13 +199,13 @@ def _curves(axes: Axes, story: Story, strip: Strip, timings: Mapping[str, Timing
     for who in reversed(ROWS):
         times, course = story.course(None if who == PERSON else who, strip.act)
         fine = np.linspace(low, high, 600)
-        axes.plot(fine, np.interp(fine, times, course), color=COLOURS[who], lw=2.6, zorder=3)
+        axes.plot(fine, np.interp(fine, times, course).clip(-0.1, 1.18), color=COLOURS[who], lw=2.6, zorder=3)
         if low < arrivals[who] < high:
             axes.plot(arrivals[who], np.interp(arrivals[who], times, course), "o", ms=9, color=COLOURS[who], zorder=5)
             axes.plot([arrivals[who]] * 2, [0, 1.05], color=COLOURS[who], lw=1, ls=(0, (2, 2)), zorder=2)
     late = timings[MIMICRY].asynchrony_s
     if np.isfinite(late) and abs(late) > 0.06:
-        _span(axes, strip.act.arrival_s, arrivals[MIMICRY], 1.18, f"{said(late)}", COLOURS[MIMICRY])
+        _span(axes, strip.act.arrival_s, arrivals[MIMICRY], 1.33, f"{said(late)}", COLOURS[MIMICRY])
     _lane(axes, "How much of the\nexpression is there", 0.5)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..learning.expectation import Expectation
-from ..sim.person.encounter import EMG_HZ, STEADY, Shown, arrival_s, height, intensity
+from ..sim.person.encounter import ARRIVED, EMG_HZ, STEADY, Shown, arrival_s, height, intensity
 from ..sim.person.portrait import Portrait
 
 Array = NDArray[np.floating]
@@ -21,6 +21,8 @@ FOVY_DEG = 15.0
 """Lens of all portraits: the face fills the picture."""
 _BEFORE_S = 0.4
 """A robot that shows an act so long before her muscles begin has not done so because of her."""
+_AFTER_S = 1.0
+"""…nor one that comes so long after she lets go."""
 _LEAST_KNOWN = 0.5
 """Probability, and intensity of the expected face, from which on an act counts as expected."""
 _EMG_BAND_HZ = (20.0, 450.0)
@@ -165,8 +167,9 @@ class Story:
     def timing(self, who: str, act: Shown) -> Timing:
         robot = self.robots[who]
         times_s, course = self.course(who, act)
-        own = times_s >= act.drive_s - _BEFORE_S
-        arrived = arrival_s(times_s[own], course[own])
+        own = (times_s >= act.drive_s - _BEFORE_S) & (times_s <= act.release_s + _AFTER_S)
+        before = not own.any() or course[own][0] >= ARRIVED
+        arrived = float("nan") if before else arrival_s(times_s[own], course[own])
         off = robot.motion_m[robot.tick(act.arrival_s)] - self.limited(act.apex_m)
         known = [e.time_s for e in robot.expected if self._knows(e, act)]
         return Timing(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..learning.expectation import NEUTRAL, Expectation, Watcher
+from ..learning.expectation import NEUTRAL, Expectation, Watcher, between
 from ..sim.camera import Face, Neutral
 from ..sim.errors import InputError
 from ..sim.mesh import VERTEX_COUNT
@@ -172,7 +172,7 @@ class Foreseen(Expectation):
     faces_m: Array
 
     def at(self, ahead_s: float) -> Array:
-        return _between(self.times_s, self.faces_m, self.time_s + ahead_s)
+        return between(self.times_s, self.faces_m, self.time_s + ahead_s)
 
 
 class Knowing:
@@ -210,8 +210,8 @@ class Knowing:
         place = min(int(np.searchsorted(self._times_s, later_s)), len(self._times_s) - 1)
         return Foreseen(
             time_s=now_s,
-            shown_m=_between(self._times_s, self._faces_m, now_s),
-            target_m=_between(self._times_s, self._faces_m, later_s),
+            shown_m=between(self._times_s, self._faces_m, now_s),
+            target_m=between(self._times_s, self._faces_m, later_s),
             arrival_s=self._ahead_s,
             probability=1.0,
             expression=self._expressions[place],
@@ -219,13 +219,6 @@ class Knowing:
             times_s=self._times_s,
             faces_m=self._faces_m,
         )
-
-
-def _between(times_s: Array, faces_m: Array, time_s: float) -> Array:
-    place = float(np.interp(time_s, times_s, np.arange(len(times_s))))
-    low = int(place)
-    high = min(low + 1, len(times_s) - 1)
-    return faces_m[low] + (place - low) * (faces_m[high] - faces_m[low])
 
 
 __all__ = ["Coexpressor", "Foreseen", "Knowing"]
