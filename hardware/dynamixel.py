@@ -19,8 +19,10 @@ from . import dynamixel_table as table
 from .bus import ALIVE_S, Bus, Capabilities, Feedback, Found, ServoMap
 from .dynamixel_clock import ServoClocks
 from .dynamixel_inspection import inspect
+from .dynamixel_packets import BROADCAST, packet
 from .dynamixel_table import Register, column, raw
 from .dynamixel_wire import BadPacket, Wire
+from .keeper import Keeper
 from .ownership import DeviceLock, forget, let_go_at_exit
 
 POLL_S = 0.1
@@ -31,6 +33,7 @@ _GOAL = (table.GOAL_POSITION, table.GOAL_POSITION)
 _WARMTH = (table.PRESENT_VOLTAGE, table.PRESENT_TEMPERATURE)
 _START_TOLERANCE = 0.02
 _LIMP_S = 0.4
+_SYNC_WRITE = 0x83
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
@@ -50,7 +53,8 @@ class DynamixelBus(Bus):
 
     def __init__(self, port: str, servo_map: ServoMap | None = None, baud: int = 1_000_000):
         self.servo_map = servo_map or table.default_map()
-        self._port = port
+        self._port, self._baud = port, baud
+        self._keeper: Keeper | None = None
         self._mutex = threading.RLock()
         self._lock = DeviceLock(port)
         try:
@@ -184,6 +188,8 @@ class DynamixelBus(Bus):
                     _log.error("torque could not be switched off: %s", error)
             self._open = False
             self._wire.close()
+            if self._keeper is not None:
+                self._keeper.dismiss()
             self._lock.release()
             forget(self)
         finally:
@@ -279,6 +285,7 @@ class DynamixelBus(Bus):
         self._goal = np.clip(position, low, high)
         self._wire.write_group(table.GOAL_POSITION.address, raw(self._goal, table.GOAL_POSITION))
         self._powered[:] = True
+        self._keeper = self._keeper or Keeper(self._port, self._baud, self._last_words())
         self._again(self._poll_goal)
         self._wire.write_group(table.TORQUE_ENABLE.address, raw(nought + 1, table.TORQUE_ENABLE))
         self._again(self._poll_health)
@@ -301,6 +308,13 @@ class DynamixelBus(Bus):
                     still[i] = False
         if still.any():
             raise BusError(f"{self._port}: {self._list(still)} may still have torque; switch the servos' supply off")
+
+    def _last_words(self) -> bytes:
+        """Torque off for all servos that are to relax after a fault."""
+        numbers = self.servo_map.numbers[self.servo_map.relaxes]
+        rows = np.column_stack([numbers, np.zeros_like(numbers)]).astype(np.uint8)
+        where = np.array([table.TORQUE_ENABLE.address, 1], "<u2").tobytes()
+        return packet(BROADCAST, _SYNC_WRITE, where + rows.tobytes())
 
     def _write_one(self, number: int, register: Register, value: int) -> None:
         self._wire.write(number, register.address, raw(np.array([value]), register).tobytes())

@@ -21,9 +21,14 @@ FAULTS: dict[str, str] = {
     "sag": "the supply falls to `value` volts (3.2 if 0)",
     "reboot": "the servo starts again: no torque, volatile registers lost",
     "encoder": "the servo reports the same position for ever",
+    "blocked": "the servo cannot move, and draws the current of a stall when it should",
+    "slip": "the servo's encoder has slipped by `value` ticks (600 if 0), which its own control does not notice",
     "stuck": "the servo answers, but from memory: its clock stands still",
     "duplicate": "a second servo has the same identity, and both answer at once",
     "model": "the servo says that it is model number `value`",
+    "limits": "the servo's stored highest position is `value` (4095 if 0)",
+    "mode": "the servo's stored operating mode is `value` (current control if 0)",
+    "limp": "the servo has lost its torque, and nothing else",
     "watchdog": "the servo's bus watchdog has fired: goals are read-only",
 }
 """Faults of emulated Dynamixels, beside those of the line."""
@@ -33,6 +38,7 @@ MEMORY = 256
 _RANGE, _SHORT, _LIMIT, _ACCESS = 4, 5, 6, 7
 _BOOT_S = 0.25
 _SUPPLY_V = 5.0
+_STALL_A, _STALLED_TICKS = 1.4, 20
 _LOGGED_GOALS = 20_000
 
 
@@ -62,7 +68,7 @@ class EmulatedServos:
             self._set(table.MAX_POSITION_LIMIT, servo_map.limits_ticks[:, 1])
             self._set(table.RETURN_DELAY, np.zeros(count))
         self._set(table.GOAL_POSITION, np.rint(self._physics.now.position_tick))
-        self._goals: deque[tuple[float, np.ndarray]] = deque(maxlen=_LOGGED_GOALS)
+        self._goals: deque[tuple[float, np.ndarray, np.ndarray]] = deque(maxlen=_LOGGED_GOALS)
         self._written_s: float | None = None
         self._frozen: dict[int, np.ndarray] = {}
         self._held_tick = self._physics.now.position_tick.copy()  # where servos hold whose watchdog has fired
@@ -73,7 +79,7 @@ class EmulatedServos:
         """Have one of `FAULTS` from now on."""
         self.advance(now_s)
         hit = [self._names.index(fault.servo)] if fault.servo else list(range(len(self._names)))
-        if fault.kind in ("silent", "deaf", "duplicate"):
+        if fault.kind in ("silent", "deaf", "duplicate", "blocked"):
             self._having[fault.kind].update(hit)
         elif fault.kind == "alarm":
             self._alarm(hit, int(fault.value) or 0x20)
@@ -86,31 +92,43 @@ class EmulatedServos:
                 self.reboot(i, now_s)
         elif fault.kind == "encoder":
             self._seen_tick[hit] = self._physics.now.position_tick[hit]
+        elif fault.kind == "slip":
+            self._slip_tick[hit] = fault.value or 600.0
         elif fault.kind == "stuck":
             self._frozen.update({i: self._memory[i].copy() for i in hit})
         elif fault.kind == "model":
             self._memory[hit, :2] = raw(np.array([fault.value]), table.MODEL_NUMBER)
+        elif fault.kind == "limits":
+            place = slice(table.MAX_POSITION_LIMIT.address, table.MAX_POSITION_LIMIT.end)
+            self._memory[hit, place] = raw(np.array([fault.value or 4095]), table.MAX_POSITION_LIMIT)
+        elif fault.kind == "mode":
+            self._memory[hit, table.OPERATING_MODE.address] = int(fault.value)
+        elif fault.kind == "limp":
+            self._memory[hit, table.TORQUE_ENABLE.address] = 0
         elif fault.kind == "watchdog":
             self._fire_watchdog(np.array(hit))
         self.advance(now_s)
 
     def heal(self) -> None:
-        """Be well again; alarms last until a reboot, and another model stays another model."""
-        self._having: dict[str, set[int]] = {"silent": set(), "deaf": set(), "duplicate": set()}
+        """Be well again; alarms last until a reboot, and what is stored in a servo stays as it is."""
+        self._having: dict[str, set[int]] = {k: set() for k in ("silent", "deaf", "duplicate", "blocked")}
         self._heat_c = np.full(len(self._names), np.nan)
         self._seen_tick = np.full(len(self._names), np.nan)
+        self._slip_tick = np.zeros(len(self._names))
         self._supply_v = _SUPPLY_V
         self._frozen.clear()
 
     def state(self, now_s: float) -> dict[str, np.ndarray | int]:
-        """Goals taken since the last call (`goals`, (n, 26) ticks at `goal_times_s`), and what is so now."""
+        """What is so now, and since the last call: `goals`, (n, 26) ticks, taken at `goal_times_s` with `goal_torque`,
+        and `positions`, (m, 26) ticks, where the servos really were at `position_times_s`.
+        """
         self.advance(now_s)
-        times = np.array([t for t, _ in self._goals])
-        goals = np.array([g for _, g in self._goals]).reshape(-1, len(self._names))
+        times, goals, torque = ([row[k] for row in self._goals] for k in range(3))
         self._goals.clear()
-        return {
-            "goals": goals,
-            "goal_times_s": times,
+        return self._physics.moved() | {
+            "goals": np.reshape(goals, (-1, len(self._names))),
+            "goal_times_s": np.array(times),
+            "goal_torque": np.reshape(torque, (-1, len(self._names))),
             "goal": self._get(table.GOAL_POSITION),
             "position": self._physics.now.position_tick.copy(),
             "torque": self._torque,
@@ -152,15 +170,19 @@ class EmulatedServos:
     def advance(self, now_s: float) -> None:
         """Let the physics run until now, and show it in the registers; due before every frame."""
         if self._written_s is not None:
-            self._goals.append((self._written_s, self._get(table.GOAL_POSITION)))
+            self._goals.append((self._written_s, self._get(table.GOAL_POSITION), self._torque))
             self._written_s = None
         fired = self._get(table.BUS_WATCHDOG) == table.WATCHDOG_FIRED
         goal = np.where(fired, self._held_tick, self._get(table.GOAL_POSITION))
-        now = self._physics.advance(goal, self._torque, now_s)
-        position = np.where(np.isnan(self._seen_tick), now.position_tick, self._seen_tick)
+        blocked = np.zeros(len(self._names), bool)
+        blocked[list(self._having["blocked"])] = True
+        now = self._physics.advance(goal, self._torque & ~blocked, now_s)
+        stalled = blocked & self._torque & (np.abs(goal - now.position_tick) > _STALLED_TICKS)
+        current = np.where(stalled, _STALL_A, now.current_a)
+        position = np.where(np.isnan(self._seen_tick), now.position_tick + self._slip_tick, self._seen_tick)
         temperature = np.where(np.isnan(self._heat_c), now.temperature_c, self._heat_c)
         self._set(table.PRESENT_POSITION, np.rint(position))
-        self._set(table.PRESENT_CURRENT, np.rint(now.current_a / self._current_units()))
+        self._set(table.PRESENT_CURRENT, np.rint(current / self._current_units()))
         self._set(table.PRESENT_TEMPERATURE, np.clip(temperature, 0, 255))
         self._set(table.PRESENT_VOLTAGE, np.full(len(self._names), round(self._supply_v / table.VOLTAGE_UNIT_V)))
         milliseconds = 1e3 * (now_s - self._booted_s) * self._clock_rate

@@ -9,6 +9,7 @@ import numpy as np
 from .bus import ServoMap
 
 _LONGEST_CATCH_UP_S = 1.0
+_REMEMBERED = 5000
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +83,7 @@ class Physics:
     def __init__(self, behind: Behind, now_s: float):
         self._behind, self._until_s = behind, now_s
         self.now: Present = behind.present()
+        self._moved: deque[tuple[float, np.ndarray]] = deque(maxlen=_REMEMBERED)
 
     def advance(self, goal_tick: np.ndarray, torque: np.ndarray, now_s: float) -> Present:
         """Let time run until `now_s` with goals and torque as they have been since the last call."""
@@ -90,7 +92,15 @@ class Physics:
         while self._until_s + period <= now_s:
             self.now = self._behind.step(goal_tick, torque, period)
             self._until_s += period
+            self._moved.append((self._until_s, self.now.position_tick))
         return self.now
+
+    def moved(self) -> dict[str, np.ndarray]:
+        """Where the servos were since the last call: `positions`, (n, 26) ticks, at `position_times_s`, (n,)."""
+        times, positions = [t for t, _ in self._moved], [p for _, p in self._moved]
+        self._moved.clear()
+        rows = np.reshape(positions, (-1, len(self.now.position_tick)))
+        return {"position_times_s": np.array(times), "positions": rows}
 
 
 __all__ = ["Behind", "LaggedServos", "Physics", "Present"]

@@ -36,8 +36,12 @@ LINE_FAULTS: dict[str, str] = {
     "echo": "what was sent comes back before the reply, as from an adapter that does not suppress it",
     "late": "the reply comes `value` seconds late",
     "unplug": "the cable is pulled amid the next reply; plugged in again after `value` seconds, or by `heal`",
+    "static": "a random bit of the reply is wrong, with probability `value` for each reply",
+    "swallow": "what the client sends is lost on the way",
+    "twist": "a random bit of what the client sends is wrong",
 }
 """Faults of the line that every emulated bus knows; each `Device` adds its own."""
+_ON_THE_WAY_OUT = ("swallow", "twist")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,6 +248,7 @@ class _Line:
                 data = os.read(self._master, 65536)
             except BlockingIOError:
                 data = b""
+            data = self._spoil_request(data)
             if data and self._same_speed():
                 for exchange in self._device.receive(data, now):
                     self._answer(exchange, now)
@@ -291,12 +296,23 @@ class _Line:
         self._free_s += exchange.delay_s + late_s + len(reply) * seconds_per_byte
         self._out.append((self._free_s, reply))
 
+    def _spoil_request(self, data: bytes) -> bytes:
+        """What of the client's bytes reaches the device."""
+        for fault in [f for f in self._having if f.kind in _ON_THE_WAY_OUT] if data else ():
+            data = b"" if fault.kind == "swallow" else self._with_a_wrong_bit(data)
+            self._spend(fault)
+        return data
+
+    def _with_a_wrong_bit(self, data: bytes) -> bytes:
+        place = int(self._noise.integers(8 * len(data))) if data else 0
+        return bytes(byte ^ (1 << place % 8 if k == place // 8 else 0) for k, byte in enumerate(data))
+
     def _spoil(self, exchange: Exchange) -> tuple[bytes, float]:
         """The reply as the faults that the line has now leave it, and how late it comes."""
         reply, late_s = exchange.reply, 0.0
         for fault in list(self._having):
-            if not exchange.reply and fault.kind not in ("echo", "unplug"):
-                continue  # it waits for a reply
+            if fault.kind in _ON_THE_WAY_OUT or (not exchange.reply and fault.kind not in ("echo", "unplug")):
+                continue  # it waits for a reply, or is none of a reply's
             if fault.kind == "flip":
                 reply = reply[:-1] + bytes([reply[-1] ^ 1]) if reply else reply
             elif fault.kind == "cut":
@@ -309,6 +325,8 @@ class _Line:
                 reply = exchange.request + reply
             elif fault.kind == "late":
                 late_s += fault.value
+            elif fault.kind == "static" and self._noise.random() < fault.value:
+                reply = self._with_a_wrong_bit(reply)
             elif fault.kind == "unplug":
                 reply = reply[: len(reply) // 2]
                 self._pulling = True

@@ -18,6 +18,7 @@ import serial
 from ..sim.errors import BusError
 from ..sim.robot.servo import REST_COMMAND, SERVO_NAMES, SERVOS
 from .bus import ALIVE_S, Bus, Capabilities, Feedback, Found, ServoMap
+from .keeper import Keeper
 from .ownership import DeviceLock, forget, let_go_at_exit
 
 BAUD = 115_200
@@ -69,6 +70,7 @@ class MaestroBus(Bus):
         self._last_tick = self.servo_map.to_ticks(REST_COMMAND)
         self._good_s, self._free_s = -np.inf, -np.inf
         self._in_doubt: dict[int, int] = {}
+        self._keeper: Keeper | None = None
         self._serial: serial.Serial | None = None
         self._lock = DeviceLock(port)
         try:
@@ -132,6 +134,7 @@ class MaestroBus(Bus):
             return
         for board in self._boards:
             self._ask(board, clear=True)
+        self._keeper = self._keeper or Keeper(self._name, self._baud, self._last_words())
         self._send_ticks(self._last_tick)
         time.sleep(_QUIET_S)
         wrong = np.flatnonzero(self.pulses() != self._sent_tick)
@@ -159,6 +162,8 @@ class MaestroBus(Bus):
             except (BusError, *_GONE):
                 pass  # whoever has lost the line can only rely on the boards' own timeout
             self._drop()
+        if self._keeper is not None:
+            self._keeper.dismiss()
         self._lock.release()
 
     # frames
@@ -183,6 +188,11 @@ class MaestroBus(Bus):
             frames.append(self._frame(board, SET_TARGETS, len(places), first, *low_high))
         self._send(b"".join(frames))
         self._sent_tick = np.array(ticks, np.int64)
+
+    def _last_words(self) -> bytes:
+        """No pulse for all servos that are to relax after a fault; the others keep theirs."""
+        relaxed = (c for c in self.servo_map.channels if c.on_fault == "relax")
+        return b"".join(self._frame(c.board, SET_TARGET, c.number, 0, 0) for c in relaxed)
 
     # answers
 

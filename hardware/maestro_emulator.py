@@ -26,6 +26,9 @@ FAULTS: dict[str, str] = {
     "narrow": "the board's own range for the servo ends at `value` quarter microseconds (6000 if 0)",
     "unset": "the servo's channel gets no pulses, as one that is set to be an input",
     "noise": "a byte that is no command arrives at the board",
+    "swap": "the boards have exchanged their device numbers, in turn",
+    "crawl": "the servo's channel has got a speed limit of `value` (2 if 0), as the board's own script can set it",
+    "script": "the board's own script moves the servo to `value` quarter microseconds (6000 if 0)",
 }
 """Faults of emulated boards, beside those of the line; a servo's name stands for its board."""
 
@@ -66,8 +69,6 @@ class MaestroEmulator(Emulator):
 
 class MaestroBoards:
     """The boards on the line; a `Device`."""
-
-    FAULTS = FAULTS
 
     def __init__(
         self,
@@ -119,11 +120,18 @@ class MaestroBoards:
                 board.restart(now_s)
             elif fault.kind == "noise":
                 board.fail(_PROTOCOL)
+        if fault.kind == "swap":
+            for board, other in zip(self._boards, self._boards[1:] + self._boards[:1], strict=True):
+                board.number = other.true_number
         for board, channel in [self._place[fault.servo]] if fault.servo else self._place.values():
             if fault.kind == "narrow":
                 board.highest[channel] = fault.value or 6000
             elif fault.kind == "unset":
                 board.highest[channel] = 0
+            elif fault.kind == "crawl":
+                board.speed[channel] = fault.value or 2
+            elif fault.kind == "script":
+                board.set_target(channel, int(fault.value) or 6000)
             board.set_target(channel, int(board.target[channel]))
         self._advance(now_s)
 
@@ -132,15 +140,19 @@ class MaestroBoards:
             board.having.clear()
             board.number = board.true_number
             board.highest[:] = _Board.HIGHEST
+            board.speed[:] = 0
 
     def state(self, now_s: float) -> dict[str, np.ndarray | int]:
-        """Goals taken since the last call (`goals`, (n, 26) ticks at `goal_times_s`, 0 no pulse), and what is now."""
+        """What is so now, and since the last call: `goals`, (n, 26) ticks, 0 no pulse, taken at `goal_times_s`, and
+        `positions`, (m, 26) ticks, where the servos really were at `position_times_s`.
+        """
         self._advance(now_s)
         times, goals = np.array([t for t, _ in self._goals]), np.array([g for _, g in self._goals]).reshape(-1, 26)
         self._goals.clear()
-        return {
+        return self._physics.moved() | {
             "goals": goals,
             "goal_times_s": times,
+            "goal_torque": goals > 0,
             "goal": self._targets(),
             "pulse": self._pulses(),
             "position": self._physics.now.position_tick.copy(),
@@ -248,7 +260,7 @@ class _Board:
 
     def restart(self, now_s: float) -> None:
         self.target, self.pulse = np.zeros(_CHANNELS, np.int64), np.zeros(_CHANNELS)
-        self._speed = np.zeros(_CHANNELS, np.int64)
+        self.speed = np.zeros(_CHANNELS, np.int64)
         self.errors = 0
         self.asleep_until_s = now_s + _BOOT_S
         self._until_s, self.heard_s = now_s, np.inf  # the timeout begins with the first command
@@ -274,12 +286,12 @@ class _Board:
         elif command == maestro.SET_TARGET:
             self.set_target(data[0], data[1] | data[2] << 7)
         elif command == maestro.SET_SPEED:
-            self._speed[data[0]] = data[1] | data[2] << 7
+            self.speed[data[0]] = data[1] | data[2] << 7
         return b""
 
     def set_target(self, channel: int, tick: int) -> None:
         self.target[channel] = min(tick, self.highest[channel])
-        if self._speed[channel] == 0 or self.pulse[channel] == 0 or self.target[channel] == 0:
+        if self.speed[channel] == 0 or self.pulse[channel] == 0 or self.target[channel] == 0:
             self.pulse[channel] = self.target[channel]
 
     def fail(self, bits: int) -> None:
@@ -287,9 +299,9 @@ class _Board:
         self._go_home(self._on_error)
 
     def advance(self, now_s: float) -> None:
-        reach = 100.0 * self._speed * (now_s - self._until_s)  # a unit is a tick in 10 ms
+        reach = 100.0 * self.speed * (now_s - self._until_s)  # a unit is a tick in 10 ms
         self._until_s = now_s
-        self.pulse += np.where(self._speed > 0, np.clip(self.target - self.pulse, -reach, reach), 0.0)
+        self.pulse += np.where(self.speed > 0, np.clip(self.target - self.pulse, -reach, reach), 0.0)
         if self._timeout_s and now_s - self.heard_s > self._timeout_s:
             self.heard_s = np.inf  # once is enough, until it hears something again
             self.fail(_TIMEOUT)
