@@ -27,8 +27,8 @@ from ..sim.robot.servo import REST_COMMAND, to_command
 
 PLACES = ("sim", "emulated:dynamixel", "emulated:maestro", "dynamixel:PORT[@BAUD]", "maestro:PORT[@BAUD]")
 """What `open_face` understands."""
-REST_PER_S = 0.5
-"""`rest` goes by at most this share of a servo's travel per second."""
+GLIDE_PER_S = 0.5
+"""`rest` and `glide` go by at most this share of a servo's travel per second."""
 _SETTLE_S = 0.4
 
 
@@ -64,6 +64,10 @@ class FacePort(ABC):
         """Until the next control period."""
 
     @abstractmethod
+    def until(self, time_s: float) -> None:
+        """Until this face's clock shows `time_s`; returns at once where it shows more."""
+
+    @abstractmethod
     def stop(self, rule: str = "stop", message: str = "asked for") -> None:
         """Relax the face now and let nothing pass until `rearm`."""
 
@@ -88,7 +92,7 @@ class FacePort(ABC):
     @property
     @abstractmethod
     def time_s(self) -> float:
-        """This face's monotonic clock; that of a simulated one stands still between two calls of `wait`."""
+        """This face's monotonic clock; that of a simulated one stands still between two waits."""
 
     @property
     def stopped(self) -> str | None:
@@ -102,11 +106,15 @@ class FacePort(ABC):
 
     def rest(self) -> None:
         """Glide to rest; returns when the face is there. Raises as `send`."""
-        while (size := np.abs(way := REST_COMMAND - self.last).max()) > 1e-9:
-            self.toward(self.last + way * min(1.0, REST_PER_S * self.period_s / size))
+        self.glide(REST_COMMAND)
+
+    def glide(self, goal: np.ndarray) -> None:
+        """Go slowly to a safe command, (26,); returns when the face is there. Raises as `send`."""
+        while (size := np.abs(way := goal - self.last).max()) > 1e-9:
+            self.toward(self.last + way * min(1.0, GLIDE_PER_S * self.period_s / size))
             self.wait()
         for _ in range(round(_SETTLE_S / self.period_s)):
-            self.toward(REST_COMMAND)
+            self.toward(goal)
             self.wait()
 
     def __enter__(self) -> Self:
@@ -140,8 +148,9 @@ class SimFace(FacePort):
         self._guard = Guard(safe_set, self._robot.command, limits=limits, on_event=on_event)
         self.state: FaceState = self._robot.state()
         """The robot as it is now."""
-        self._real_time, self._sent, self._closed = real_time, False, False
-        self._now_s = time.monotonic() if real_time else 0.0
+        self._real_time, self._closed = real_time, False
+        self._now_s = self._moved_s = self._due_s = time.monotonic() if real_time else 0.0
+        self._sent_s = -np.inf
 
     @property
     def guard(self) -> Guard:
@@ -153,7 +162,7 @@ class SimFace(FacePort):
 
     @property
     def time_s(self) -> float:
-        return self._now_s
+        return time.monotonic() if self._real_time else self._now_s
 
     @property
     def vertices_m(self) -> np.ndarray:
@@ -166,38 +175,55 @@ class SimFace(FacePort):
         return align(self.state.vertices_m)
 
     def send(self, command: np.ndarray) -> np.ndarray:
-        sent = self._guard.check(command, self._now_s)
-        self._sent = True
+        now = self.time_s
+        self._move(now)
+        sent = self._guard.check(command, now)
+        self._sent_s = now
         return sent
 
     def toward(self, goal: np.ndarray) -> np.ndarray:
-        return self.send(self._guard.toward(goal, self._now_s))
+        now = self.time_s
+        self._move(now)
+        sent = self._guard.check(self._guard.toward(goal, now), now)
+        self._sent_s = now
+        return sent
 
     def read(self) -> Feedback:
-        if self._closed:
-            raise BusError("this simulated face is closed; open a new one")
-        feedback = Feedback(time_s=self._now_s, position=to_command(self.state.servo_rad))
+        self._open_or_raise()
+        self._move(self.time_s)
+        feedback = Feedback(time_s=self._moved_s, position=to_command(self.state.servo_rad))
         self._guard.observe(feedback)
         return feedback
 
     def wait(self) -> None:
-        due_s = self._now_s + self.period_s
+        self._due_s = max(self._due_s + self.period_s, self.time_s)  # a period that was missed is not made up for
+        self.until(self._due_s)
+
+    def until(self, time_s: float) -> None:
         if self._real_time:
-            time.sleep(max(due_s - time.monotonic(), 0.0))
-            due_s = max(due_s, time.monotonic() - self.period_s)  # whoever comes late finds time gone on
-        while self._now_s + 0.5 * self.period_s < due_s:
-            if not self._sent:
-                self._guard.tick(self._now_s)
-            self.state, self._sent = self._robot.step(self._guard.last), False
-            self._now_s += self.period_s
+            time.sleep(max(time_s - self.time_s, 0.0))
+        else:
+            self._now_s = max(self._now_s, time_s)
+        self._move(self.time_s)
 
     def stop(self, rule: str = "stop", message: str = "asked for") -> None:
-        self._guard.stop(rule, message, time_s=self._now_s)
+        self._guard.stop(rule, message, time_s=self.time_s)
 
     def rearm(self) -> None:
+        self._open_or_raise()
+        self._guard.rearm(self._guard.nearest(to_command(self.state.servo_rad)), time_s=self.time_s)
+
+    def _move(self, now_s: float) -> None:
+        """Let the robot do all of its control periods that are over by `now_s`."""
+        while self._moved_s + self.period_s <= now_s + 1e-6:
+            if self._moved_s > self._sent_s:
+                self._guard.tick(self._moved_s)
+            self.state = self._robot.step(self._guard.last)
+            self._moved_s += self.period_s
+
+    def _open_or_raise(self) -> None:
         if self._closed:
             raise BusError("this simulated face is closed; open a new one")
-        self._guard.rearm(self._guard.nearest(to_command(self.state.servo_rad)), time_s=self._now_s)
 
     def close(self) -> None:
         if not self._closed:
@@ -243,6 +269,9 @@ class BusFace(FacePort):
         now = time.monotonic()
         self._due_s = max(self._due_s + self.period_s, now)  # a period that was missed is not made up for
         time.sleep(self._due_s - now)
+
+    def until(self, time_s: float) -> None:
+        time.sleep(max(time_s - time.monotonic(), 0.0))
 
     def stop(self, rule: str = "stop", message: str = "asked for") -> None:
         self._guarded.stop(rule, message)
@@ -332,6 +361,6 @@ def emulate(kind: str, servo_map: ServoMap | None = None) -> Emulator:
 
 
 __all__ = [
-    "PLACES", "REST_PER_S", "BusFace", "Calibrated", "FacePort", "SimFace",
+    "GLIDE_PER_S", "PLACES", "BusFace", "Calibrated", "FacePort", "SimFace",
     "emulate", "open_bus", "open_face",
 ]  # fmt: skip
