@@ -61,7 +61,7 @@ class Lesson:
             target[begin:arrive] = held.mean(0)
             arrival_s[begin:arrive] = np.maximum(act.arrival_s - np.arange(begin, arrive) / PICTURES_HZ, 0)
             rising[begin:arrive] = True
-            expression[begin:release] = CALLED.index("happiness" if act.what == "smile" else act.what)
+            expression[begin:release] = CALLED.index(act.expression)
             target[release:end] = 0.0
             arrival_s[release:end] = np.maximum(end - np.arange(release, end), 0) / PICTURES_HZ
         seen, clean = space.encode(met.seen_m), space.encode(met.noiseless_m)

@@ -106,7 +106,14 @@ def cut(met: Encounter, person: int = 0, *, keep: bool = True) -> Clips:
             continue
         true_m = met.truth_m[first : last + 1][peak.targets].mean(0)
         found.append(
-            (faces[peak.inputs], faces[peak.targets], true_m, peak.target - peak.peak, act.what, first + peak.peak)
+            (
+                faces[peak.inputs],
+                faces[peak.targets],
+                true_m,
+                peak.target - peak.peak,
+                act.expression,
+                first + peak.peak,
+            )
         )
     inputs, targets, trues, leads, what, peaks = zip(*found, strict=True) if found else ((),) * 6
     count = len(found)

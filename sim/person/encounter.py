@@ -58,6 +58,11 @@ class Shown:
     end_s: float
     apex_m: Array
 
+    @property
+    def expression(self) -> str:
+        """Label of the expression: a smile is happiness."""
+        return "happiness" if self.what == SMILE else self.what
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Encounter:
