@@ -58,10 +58,17 @@ class RobotFaces:
         threads: worker threads; 0 takes all cores.
         skin: the fast skin map; None takes the default robot's.
         config: the mechanism's free parameters.
+        model: the mechanism itself where it is not the design's, with the time step of `config`.
     """
 
     def __init__(
-        self, count: int, *, threads: int = 0, skin: FastSkin | None = None, config: MechanismConfig | None = None
+        self,
+        count: int,
+        *,
+        threads: int = 0,
+        skin: FastSkin | None = None,
+        config: MechanismConfig | None = None,
+        model: mujoco.MjModel | None = None,
     ):
         config = config or MechanismConfig()
         self._skin = skin
@@ -70,9 +77,11 @@ class RobotFaces:
             raise InputError(
                 f"timestep_s: got {config.timestep_s}; it must divide the control period of {CONTROL_PERIOD_S} s"
             )
-        model = build(config, skin_tendons(moving_stiffness(), config)).compile()
+        if model is None:
+            model = build(config, skin_tendons(moving_stiffness(), config)).compile()
+        assert model is not None
         self._batch = batch.Batch(model, nsim=count, nthread=threads)
-        bound = ("ctrl", "qpos", "qvel", "time", "xpos", "xmat", "site_xpos", "ten_length")
+        bound = ("ctrl", "qpos", "qvel", "time", "xpos", "xmat", "site_xpos", "ten_length", "actuator_force")
         self._fields = {name: self._batch.bind(name) for name in bound}
         self._actuator = np.array([model.actuator(n).id for n in SERVO_NAMES])
         self._joint = np.array([int(model.joint(n).qposadr[0]) for n in SERVO_NAMES])
@@ -178,6 +187,10 @@ class RobotFaces:
     def servo_rad_s(self, ids: np.ndarray) -> np.ndarray:
         """Joint velocities (k, 26)."""
         return self._fields["qvel"][np.ix_(ids, self._dof)]
+
+    def servo_nm(self, ids: np.ndarray) -> np.ndarray:
+        """Torques that the servos exert, (k, 26)."""
+        return self._fields["actuator_force"][np.ix_(ids, self._actuator)]
 
     def ports_m(self, ids: np.ndarray) -> np.ndarray:
         """Displacement of the moving skin ports in the head frame, (k, 82, 3)."""
