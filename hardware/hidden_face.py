@@ -35,7 +35,7 @@ _SIZES = (3 * mesh.VERTEX_COUNT, 16, 4)
 
 
 class HiddenFace:
-    """The physics of an individual, as a `Behind`: MuJoCo in steps of 4 ms.
+    """The physics of an individual, as a `Behind`: MuJoCo in steps of 4 ms. A limp servo's gear keeps it where it is.
 
     Args:
         individual: the robot.
@@ -50,7 +50,7 @@ class HiddenFace:
         self._faces = IndividualFaces(individual, timestep_s=self.period_s)
         self._everyone = np.arange(1)
         self._temperature = np.full(len(SERVOS), _ROOM_C)
-        self._limp: np.ndarray | None = None
+        self._held_tick = np.full(len(SERVOS), np.nan)
         self._light = None if light is None else _mapped(light)
         self._steps = 0
         self._show()
@@ -68,10 +68,9 @@ class HiddenFace:
         return Present(tick, current, self._temperature.copy())
 
     def step(self, goal_tick: np.ndarray, torque: np.ndarray, dt_s: float) -> Present:
-        if self._limp is None or (self._limp == torque).any():
-            self._limp = ~torque
-            self._faces.relax(self._limp)
-        goal = np.where(torque, goal_tick, self.present().position_tick)  # a limp servo is to stay where it is
+        now = self.present().position_tick
+        self._held_tick = np.where(torque | np.isnan(self._held_tick), now, self._held_tick)
+        goal = np.where(torque, goal_tick, self._held_tick)
         self._faces.hold(self._everyone, self._map.to_command(goal)[None], 1)
         self._steps += 1
         if self._steps % _LIGHT_EVERY == 0:

@@ -161,11 +161,6 @@ class IndividualFaces(RobotFaces):
             model=individual.model(timestep_s),
         )  # fmt: skip
 
-    def relax(self, limp: np.ndarray) -> None:
-        """Take the torque from servos, (26,) bool, of every copy; the others have theirs."""
-        limit = self._batch.expand("actuator_forcerange")
-        limit[:, self._actuator] = self.model.actuator_forcerange[self._actuator] * ~limp[:, None]
-
     def torque_share(self) -> np.ndarray:
         """How much of its torque each servo uses, (count, 26) in −1…1."""
         return self.servo_nm(self._everyone) / self.model.actuator_forcerange[self._actuator, 1]
