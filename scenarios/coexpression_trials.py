@@ -130,7 +130,7 @@ def _shift_s(hers_s: Array, hers: Array, its_s: Array, its: Array, start_s: floa
     moved = np.array([np.interp(moments_s + one, its_s, its) for one in shifts_s])
     along = moved @ wanted
     unlike = 1 - np.maximum(along, 0) ** 2 / np.maximum((wanted @ wanted) * (moved**2).sum(1), 1e-12)
-    return float(shifts_s[int(unlike.argmin())])
+    return round(float(shifts_s[int(unlike.argmin())]), 3)
 
 
 def false_starts(met: Encounter, robot_m: Array, wanted_m: Array) -> tuple[int, float]:
