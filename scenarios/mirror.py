@@ -8,15 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
+from ..hardware.guard import Guard
 from ..learning.self_model import SelfModel
 from ..sim.camera import Face, FaceReader, Neutral
 from ..sim.errors import CommandRejected, DuchenneError, FaceError
 from ..sim.frames import Frame, FrameSource, open_frames
-from ..sim.robot.face import CONTROL_PERIOD_S, RobotFace
+from ..sim.mesh import VERTEX_COUNT
+from ..sim.robot.face import CONTROL_PERIOD_S
 from ..sim.robot.paint import skin_named
+from ..sim.robot.servo import REST_COMMAND
 from ..twin.attention import head_angles
 from ..twin.mirror import Mirror
+from ..twin.residual import Finding
 from ..twin.retarget import neutral_from_one
+from ..twin.session import Session, free_path
 from ..twin.viewer import Viewer, ViewerUnavailable
 from . import console
 from .report import write_results
@@ -40,28 +45,43 @@ def run(
     seconds: float | None = None,
     render: bool = True,
     live: bool = False,
+    robot: str | None = None,
     as_json: bool = False,
 ) -> int:
     """Mirror `source` and write the results to `out`; see `duchenne mirror --help`. Returns the exit code.
 
+    robot: a face of `port.PLACES`, whose log of record goes to `out` too; None is the simulated one, without a log.
     Raises `DuchenneError` if there is nothing to keep, for example `FaceError` when no face was ever seen.
     """
     skin_named(skin)  # a misspelt name must not cost a run
     self_model = SelfModel.load(model) if model else SelfModel.default()
-    with FaceReader() as reader, open_frames(int(source) if source.isdecimal() else source) as frames:
-        performance = Performance(Mirror(self_model), RobotFace(), reader, frames.kind == "photo")
-        with Take(out, frames.name, frames.kind, performance.robot.state().vertices_m) as take:
+    warm = Mirror(self_model)  # what is slow the first time must not keep a robot waiting
+    log = None if robot is None else free_path(out)
+    about = {"command": "mirror", "source": source, "skin": skin, "model": model or "default"}
+    with (
+        FaceReader() as reader,
+        open_frames(int(source) if source.isdecimal() else source) as frames,
+        Session.open(robot or "sim", log, about=about, on_finding=_complain) as session,
+    ):
+        mirror = Mirror(self_model, refiner=warm.refiner, guard=_planner(session))
+        performance = Performance(mirror, session, reader, frames.kind == "photo")
+        with Take(out, frames.name, frames.kind, session.state.vertices_m) as take:
             if neutral:
                 performance.calibrate_from_photo(neutral)
                 take.notes.append(f"Expressions are measured from the face in {neutral.name}.")
             with _viewer(live) as viewer:
                 performance.viewer = viewer
                 interrupted = performance.play(frames, take, seconds)
+            if robot is not None:
+                performance.come_to_rest(take)
+            take.notes.extend(f"{f.time_s - session.start_s:.1f} s: {f.message}." for f in session.findings)
     if not take.faces:
         if interrupted:
             raise KeyboardInterrupt
         raise _nobody(take)
     written = write_results(take, skin=skin, render=render)
+    if log is not None:
+        written["log"] = log
     _tell(take, written)
     if as_json:
         console.emit(take.figures(), source=take.source, files=written, notes=take.notes, problem=take.failure)
@@ -71,13 +91,12 @@ def run(
 
 
 class Performance:
-    """Person, mirror and robot in one loop, recorded in a `Take`."""
+    """Person, mirror and robot in one loop, recorded in a `Take`; the robot is simulated, emulated or real."""
 
-    def __init__(self, mirror: Mirror, robot: RobotFace, reader: FaceReader, still: bool):
-        self.mirror, self.robot, self.reader, self.still = mirror, robot, reader, still
+    def __init__(self, mirror: Mirror, session: Session, reader: FaceReader, still: bool):
+        self.mirror, self.session, self.reader, self.still = mirror, session, reader, still
         self.viewer: Viewer | None = None
-        self._state = robot.state()
-        self._robot_s = 0.0
+        self._neutral: Neutral | None = None
         self._first_faces: list[Face] = []
 
     def calibrate_from_photo(self, path: Path) -> None:
@@ -86,17 +105,20 @@ class Performance:
             sighting = self.reader.read(next(iter(frames)).rgb)
         if sighting.face is None:
             raise FaceError(f"{sighting.problem} in {path}; the neutral photo must show exactly one")
-        self.mirror.calibrate(Neutral.from_faces([sighting.face]), _pitch_rad([sighting.face]))
+        self._measure_from(Neutral.from_faces([sighting.face]), [sighting.face])
 
     def play(self, frames: FrameSource, take: Take, seconds: float | None = None) -> bool:
         """Go through the source; what goes wrong on the way ends it, but loses nothing. Returns whether interrupted."""
-        started = time.perf_counter()
+        started, begun = time.perf_counter(), False
         try:
             with console.progress() as bar:
                 task = bar.add_task("mirroring", total=frames.count if frames.kind != "camera" else None)
                 for frame in frames:
                     if seconds is not None and frame.time_s > seconds:
                         break
+                    if not begun:
+                        self.session.begin(frame.time_s)
+                        begun = True
                     self._frame(frame, take)
                     take.wall_s = time.perf_counter() - started
                     bar.advance(task)
@@ -111,16 +133,27 @@ class Performance:
             take.failure = str(error)
         return False
 
+    def come_to_rest(self, take: Take) -> None:
+        """Leave the robot as it was found, if it may still move."""
+        if self.session.face.stopped is None:
+            try:
+                self.session.glide(REST_COMMAND)
+            except DuchenneError as error:
+                take.failure = take.failure or str(error)
+
     def _frame(self, frame: Frame, take: Take) -> None:
         sighting = self.reader.read(frame.rgb, frame.time_s)
         if sighting.face is None:
             take.no_face(sighting.problem)
         else:
             self._calibrate(sighting.face, take)
+        self._log_face(frame.time_s, sighting.face)
         for tick_s in self.mirror.ticks_before(frame.time_s):
             self._send(self.mirror.hold(tick_s), tick_s, take)
         if sighting.face is None and not take.faces:
-            return  # nobody has been seen yet
+            self.session.until(frame.time_s)
+            self.session.step(self.session.face.last)  # nobody has been seen yet
+            return
         started = time.perf_counter()
         try:
             command = self.mirror.mirror_face(sighting.face, frame.time_s)
@@ -144,7 +177,7 @@ class Performance:
         if self.mirror.retarget is not None:
             return
         if self.still:
-            self.mirror.calibrate(neutral_from_one(self.mirror.model, face), _pitch_rad([face]))
+            self._measure_from(neutral_from_one(self.mirror.model, face), [face])
             take.notes.append(
                 "One photo does not show this face at rest; its blendshapes and an average face stand in for that. "
                 "A photo of the face at rest (--neutral) is more exact."
@@ -152,15 +185,21 @@ class Performance:
             return
         self._first_faces.append(face)
         if len(self._first_faces) == NEUTRAL_FRAMES:
-            self.mirror.calibrate(Neutral.from_faces(self._first_faces), _pitch_rad(self._first_faces))
+            self._measure_from(Neutral.from_faces(self._first_faces), self._first_faces)
             take.notes.append(f"Expressions are measured from the first {NEUTRAL_FRAMES} frames with a face.")
 
+    def _measure_from(self, neutral: Neutral, faces: Sequence[Face]) -> None:
+        self._neutral = neutral
+        self.mirror.calibrate(neutral, _pitch_rad(faces))
+
     def _send(self, command: np.ndarray, time_s: float, take: Take) -> None:
-        """Record a command that passed the Guard, and let the robot's 25 Hz loop catch up with it."""
-        take.sent(time_s, command)
-        while self._robot_s + CONTROL_PERIOD_S <= time_s + 1e-6:
-            self._state = self.robot.step(command)
-            self._robot_s += CONTROL_PERIOD_S
+        """Send a command that passed the planner's Guard, when the robot's time has come, and record it."""
+        self.session.until(time_s)
+        take.sent(time_s, self.session.step(command))
+
+    def _log_face(self, time_s: float, face: Face | None) -> None:
+        if self._neutral is not None:
+            self.session.seen(time_s, None if face is None else self._neutral.displacement(face)[:VERTEX_COUNT])
 
     def _settle(self, time_s: float, take: Take) -> np.ndarray:
         command = self.mirror.guard.last
@@ -171,10 +210,11 @@ class Performance:
         return command
 
     def _record(self, frame: Frame, face: Face, command: np.ndarray, take: Take) -> None:
-        error_mm = take.compare(frame.time_s, self._state, self.mirror.wanted_motion_m)
+        state = self.session.state
+        error_mm = take.compare(frame.time_s, state, self.mirror.wanted_motion_m)
         keep = take.album.due()
         if keep or self.viewer:
-            now = moment(frame.time_s, frame.rgb, face, self._state, command, error_mm)
+            now = moment(frame.time_s, frame.rgb, face, state, command, error_mm)
             if keep:
                 take.album.add(now)
             if self.viewer:
@@ -194,6 +234,16 @@ def _nobody(take: Take) -> FaceError:
         f"none of the {take.frames} frames of {take.source} shows exactly one face ({seen or 'no frames'}); "
         "show one face, well lit and turned to the camera"
     )
+
+
+def _planner(session: Session) -> Guard:
+    """Keeps what the mirror asks for within what the robot may do; the robot's own Guard decides."""
+    guard = session.face.guard
+    return Guard(guard.safe_set, session.face.last, limits=guard.limits)
+
+
+def _complain(finding: Finding) -> None:
+    _log.warning("%s", finding.message)
 
 
 def _pitch_rad(faces: Sequence[Face]) -> float:

@@ -108,14 +108,19 @@ class FacePort(ABC):
         """Glide to rest; returns when the face is there. Raises as `send`."""
         self.glide(REST_COMMAND)
 
-    def glide(self, goal: np.ndarray) -> None:
-        """Go slowly to a safe command, (26,); returns when the face is there. Raises as `send`."""
+    def glide(self, goal: np.ndarray, send: Callable[[np.ndarray], object] | None = None) -> None:
+        """Go slowly to a safe command, (26,); returns when the face is there. Raises as `send`.
+
+        send: is given each next goal; None is `toward`.
+        """
+        send = self.toward if send is None else send
         while (size := np.abs(way := goal - self.last).max()) > 1e-9:
-            self.toward(self.last + way * min(1.0, GLIDE_PER_S * self.period_s / size))
             self.wait()
+            send(self.last + way * min(1.0, GLIDE_PER_S * self.period_s / size))
         for _ in range(round(_SETTLE_S / self.period_s)):
-            self.toward(goal)
             self.wait()
+            send(goal)
+        self.wait()
 
     def __enter__(self) -> Self:
         return self
@@ -196,15 +201,17 @@ class SimFace(FacePort):
         return feedback
 
     def wait(self) -> None:
-        self._due_s = max(self._due_s + self.period_s, self.time_s)  # a period that was missed is not made up for
-        self.until(self._due_s)
+        due_s = max(self._due_s + self.period_s, self.time_s)  # a period that was missed is not made up for
+        self.until(due_s)
+        self._due_s = due_s
 
     def until(self, time_s: float) -> None:
         if self._real_time:
             time.sleep(max(time_s - self.time_s, 0.0))
         else:
             self._now_s = max(self._now_s, time_s)
-        self._move(self.time_s)
+        self._due_s = self.time_s
+        self._move(self._due_s)
 
     def stop(self, rule: str = "stop", message: str = "asked for") -> None:
         self._guard.stop(rule, message, time_s=self.time_s)
@@ -272,6 +279,7 @@ class BusFace(FacePort):
 
     def until(self, time_s: float) -> None:
         time.sleep(max(time_s - time.monotonic(), 0.0))
+        self._due_s = time.monotonic()
 
     def stop(self, rule: str = "stop", message: str = "asked for") -> None:
         self._guarded.stop(rule, message)

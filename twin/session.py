@@ -1,0 +1,246 @@
+"""One performance on a face: what it was told goes through the port, into the log, to its shadow and to the monitor.
+
+    with Session.open("dynamixel:/dev/ttyUSB0", "out/log.mcap", about={"command": "mirror"}) as session:
+        while …:
+            session.until(now_s)
+            sent = session.step(wanted)
+            session.seen(taken_s, face_m)
+
+The log holds commands as asked for and as sent, feedback, the Guard's events, the monitor's findings (events named
+`drift`), faces seen and EMG heard; servo map and limits are attached. All times are those of the face's clock.
+"""
+
+import contextlib
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..hardware.bus import Feedback, ServoMap
+from ..hardware.guard import Event
+from ..hardware.guard_limits import Limits
+from ..sim.errors import BusError, CommandRejected
+from ..sim.robot.face import FaceState
+from .log import LogWriter
+from .log_entries import Command, Seen
+from .port import BusFace, Calibrated, FacePort, SimFace, open_face
+from .residual import Finding, ResidualMonitor
+from .shadow import Shadow
+
+Array = NDArray[np.floating]
+_log = logging.getLogger(__name__)
+
+
+class Session:
+    """Owns a face and its log; a context manager. See the module for what it does with them.
+
+    Args:
+        face: is closed with this.
+        log: is closed with this; None writes none.
+        monitor: None takes the usual one where the face gives feedback and is not the simulation itself.
+        on_finding: is told what the monitor finds.
+    """
+
+    def __init__(
+        self,
+        face: FacePort,
+        log: LogWriter | None = None,
+        *,
+        monitor: ResidualMonitor | None = None,
+        on_finding: Callable[[Finding], None] | None = None,
+    ):
+        self.face, self.log = face, log
+        simulated = isinstance(face, SimFace)
+        if monitor is None and face.capabilities.feedback and not simulated:
+            monitor = ResidualMonitor(safe_set=face.guard.safe_set)
+        self.monitor, self._on_finding = monitor, on_finding
+        self._shadow = None if simulated and monitor is None else Shadow(face.last, face.time_s)
+        self.start_s = face.time_s
+        self.findings: list[Finding] = []
+        self._heard_s = -np.inf
+        self._attach()
+
+    @classmethod
+    def open(
+        cls,
+        where: str,
+        path: str | Path | None = None,
+        *,
+        about: Mapping[str, object] | None = None,
+        calibration: Calibrated | None = None,
+        on_finding: Callable[[Finding], None] | None = None,
+        real_time: bool = False,
+    ) -> "Session":
+        """Open a face, as `open_face`, and a log at `path` that tells `about` itself. Raises `DuchenneError`."""
+        about = {"robot": where, **(about or {})}
+        log = None if path is None else LogWriter(path, about=about)
+        try:
+            if log is not None:
+                log.attach("config.json", json.dumps(about, indent=1, default=str))
+            told = None if log is None else _EventLog(log)
+            face = open_face(where, calibration=calibration, on_event=told, real_time=real_time)
+        except BaseException:
+            if log is not None:
+                log.close()
+            raise
+        try:
+            return cls(face, log, on_finding=on_finding)
+        except BaseException:
+            face.close()
+            raise
+
+    @property
+    def time_s(self) -> float:
+        """Seconds since the session began, on the face's clock."""
+        return self.face.time_s - self.start_s
+
+    @property
+    def state(self) -> FaceState:
+        """The simulated face itself, or the twin of the real one."""
+        if isinstance(self.face, SimFace):
+            return self.face.state
+        assert self._shadow is not None
+        return self._shadow.state
+
+    def begin(self, time_s: float = 0.0) -> None:
+        """Say that it is `time_s` after the beginning now."""
+        self.start_s = self.face.time_s - time_s
+
+    def until(self, time_s: float) -> None:
+        """Wait until this many seconds after the beginning."""
+        self.face.until(self.start_s + time_s)
+        if self._shadow is not None:
+            self._shadow.advance(self.face.time_s)
+
+    def step(self, asked: Array, *, exactly: bool = False) -> Array:
+        """Send the next command on the way to `asked`, (26,), or with `exactly` that one if the rules let it pass.
+
+        Returns what was really sent. Raises `CommandRejected` or `BusError`; a single failed read is only logged.
+        """
+        now = self.face.time_s
+        try:
+            sent = self._send(asked, exactly)
+        except BaseException:
+            self._write(now, Command(asked=np.asarray(asked, float)))
+            raise
+        self._write(now, Command(asked=np.asarray(asked, float), sent=sent))
+        if self._shadow is not None:
+            self._shadow.send(sent, now)
+        try:
+            feedback = self.face.read()
+        except BusError as error:
+            if self.face.stopped is not None:
+                raise
+            _log.info("a read failed: %s", error)
+        else:
+            self._heard(feedback)
+        return sent
+
+    def glide(self, goal: Array) -> None:
+        """Go slowly to a safe command, (26,), logged as all else; returns when the face is there."""
+        self.face.glide(goal, self.step)
+
+    def seen(self, taken_s: float, face_m: Array | None) -> None:
+        """Log the person's face, (468, 3) m from rest, in a picture taken so long after the beginning."""
+        self._write(self.face.time_s, Seen(taken_s=self.start_s + taken_s, face_m=face_m))
+
+    def looked(self, taken_s: float, landmarks_m: Array) -> None:
+        """Show the monitor aligned landmarks of the robot itself, (468, 3) m; time as for `seen`."""
+        if self.monitor is not None and self._shadow is not None:
+            self._tell(self.monitor.see(self.start_s + taken_s, landmarks_m, self._shadow))
+
+    def write(self, what: Any) -> None:
+        """Log something else that a log has a place for, such as a block of EMG."""
+        self._write(self.face.time_s, what)
+
+    def close(self) -> None:
+        """Let go of the face, then finish the log; may be called twice. Raises `InputError` for a log with holes."""
+        self.face.close()
+        if self.log is not None:
+            self.log.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type | None, *_) -> None:
+        if kind is None:
+            self.close()
+            return
+        with contextlib.suppress(Exception):  # another error matters more
+            self.close()
+
+    def _send(self, asked: Array, exactly: bool) -> Array:
+        if exactly:
+            try:
+                return self.face.send(asked)
+            except CommandRejected as error:
+                if error.rule not in ("rate", "acceleration"):
+                    raise
+        return self.face.toward(asked)
+
+    def _heard(self, feedback: Feedback) -> None:
+        if not feedback.time_s > self._heard_s:
+            return
+        self._heard_s = feedback.time_s
+        self._write(feedback.time_s, feedback)
+        if self.monitor is not None and self._shadow is not None:
+            self._tell(self.monitor.observe(feedback, self._shadow))
+
+    def _tell(self, findings: tuple[Finding, ...]) -> None:
+        for finding in findings:
+            self.findings.append(finding)
+            self._write(finding.time_s, Event(finding.time_s, "drift", finding.kind, finding.message))
+            if self._on_finding is not None:
+                self._on_finding(finding)
+            if finding.stops:
+                self.face.stop(finding.kind, finding.message)
+
+    def _write(self, time_s: float, what: Any) -> None:
+        if self.log is not None:
+            self.log.write(time_s, what)
+
+    def _attach(self) -> None:
+        if self.log is None:
+            return
+        self.log.attach("limits.json", json.dumps(_limits(self.face.guard.limits), indent=1))
+        if isinstance(self.face, BusFace):
+            self.log.attach("servo_map.json", json.dumps(_servos(self.face.servo_map), indent=1))
+            self.log.attach("found.json", json.dumps([asdict(servo) for servo in self.face.found], indent=1))
+
+
+def free_path(folder: Path, name: str = "log") -> Path:
+    """`name`.mcap in a folder, or with the first number that makes it new: a log is never written over."""
+    path, number = folder / f"{name}.mcap", 1
+    while path.exists():
+        number += 1
+        path = folder / f"{name}-{number}.mcap"
+    return path
+
+
+class _EventLog:
+    """Writes the Guard's events; those of no known time get the time of the last that had one."""
+
+    def __init__(self, log: LogWriter):
+        self._log, self._time_s = log, 0.0
+
+    def __call__(self, event: Event) -> None:
+        self._time_s = event.time_s if np.isfinite(event.time_s) else self._time_s
+        self._log.write(self._time_s, Event(self._time_s, event.what, event.rule, event.message))
+
+
+def _limits(limits: Limits) -> dict[str, object]:
+    read = {field.name: getattr(limits, field.name) for field in fields(limits)}
+    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in read.items()}
+
+
+def _servos(servo_map: ServoMap) -> dict[str, object]:
+    rows = [asdict(channel) for channel in servo_map.channels]
+    return {"servos": {row.pop("name"): row for row in rows}}
+
+
+__all__ = ["Session", "free_path"]
