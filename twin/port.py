@@ -196,9 +196,7 @@ class SimFace(FacePort):
     def read(self) -> Feedback:
         self._open_or_raise()
         self._move(self.time_s)
-        feedback = Feedback(time_s=self._moved_s, position=to_command(self.state.servo_rad))
-        self._guard.observe(feedback)
-        return feedback
+        return self._observed()
 
     def wait(self) -> None:
         due_s = max(self._due_s + self.period_s, self.time_s)  # a period that was missed is not made up for
@@ -224,9 +222,15 @@ class SimFace(FacePort):
         """Let the robot do all of its control periods that are over by `now_s`."""
         while self._moved_s + self.period_s <= now_s + 1e-6:
             if self._moved_s > self._sent_s:
+                self._observed()
                 self._guard.tick(self._moved_s)
             self.state = self._robot.step(self._guard.last)
             self._moved_s += self.period_s
+
+    def _observed(self) -> Feedback:
+        feedback = Feedback(time_s=self._moved_s, position=to_command(self.state.servo_rad))
+        self._guard.observe(feedback)
+        return feedback
 
     def _open_or_raise(self) -> None:
         if self._closed:

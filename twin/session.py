@@ -108,7 +108,12 @@ class Session:
         return self._shadow.state
 
     def begin(self, time_s: float = 0.0) -> None:
-        """Say that it is `time_s` after the beginning now."""
+        """Say that it is `time_s` after the beginning now. A face that was relaxed while it waited is armed again.
+
+        Raises `CommandRejected` or `BusError` if that cannot be.
+        """
+        if (self.face.stopped or "").startswith("stale"):
+            self.face.rearm()
         self.start_s = self.face.time_s - time_s
 
     def until(self, time_s: float) -> None:
