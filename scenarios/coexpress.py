@@ -1,26 +1,30 @@
 """The main job, `duchenne coexpress`: a robot smiles with a person, not after her, beside one that mimics her.
 
-The person is simulated, with a camera and electrodes, or filmed. Both robots are simulated and get the same pictures
-and the same EMG, each when it would be known.
+The person is simulated, with a camera and electrodes, or filmed, or there: before a camera, with EMG that comes over
+LSL, or both. Both robots are simulated and get the same pictures and the same EMG, each when it would be known.
 """
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..learning.anticipation import Anticipator
 from ..learning.expectation import Copying, Watcher
+from ..learning.motion_anticipation import MotionWatcher
 from ..learning.self_model import SelfModel
-from ..sim.alignment import align
 from ..sim.errors import InputError
+from ..sim.frames import open_frames
 from ..sim.person.behaviour import Act
-from ..sim.person.encounter import EMG_HZ, meet
+from ..sim.person.encounter import meet
 from ..sim.person.looks import LOOKS
 from ..sim.person.person import Person
-from ..sim.robot.face import CONTROL_PERIOD_S, RobotFace
+from ..sim.robot.face import CONTROL_PERIOD_S
 from ..sim.robot.paint import skin_named
+from ..twin.both_senses import BothSenses
 from ..twin.coexpress import Coexpressor
 from ..twin.discretion import Discretion
 from ..twin.retarget import Retarget
@@ -28,51 +32,94 @@ from ..twin.steering import Steering
 from ..twin.timing import Mimicry
 from . import console
 from .coexpress_film import filmed
+from .coexpress_live import live, open_emg
+from .coexpress_play import Follower, Player
 from .coexpress_report import write_results
 from .coexpress_scene import CO_EXPRESSION, MIMICRY, Played, Scene, Story, portraits
 
 SECONDS = 12.0
-LONGEST_S = 60.0
+LONGEST_S, LONGEST_LIVE_S = 60.0, 300.0
+MONTAGE = "proximal7"
 ACTS = (
-    Act(what="smile", onset_s=1.8, hold_s=0.8, intensity=0.65),
+    Act(what="smile", onset_s=1.8, hold_s=0.8, intensity=0.9),
     Act(what="surprise", onset_s=4.7, hold_s=0.8, intensity=0.7),
-    Act(what="smile", onset_s=7.6, hold_s=0.8, intensity=0.65, kind="spontaneous"),
+    Act(what="smile", onset_s=7.6, hold_s=0.8, intensity=0.8, kind="spontaneous"),
 )
 """What the simulated person does; her own habits decide the rest."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Who:
+    """Who is in front of the robot: a film, a camera and an EMG stream if any is named, else a simulated person.
+
+    video: a file. camera: a number. emg: "lsl" or "lsl:NAME". montage: electrodes worn, None for none. seed: of the
+    simulated performance. Raises `InputError` for what does not go together.
+    """
+
+    person: int = 12
+    video: str | None = None
+    camera: int | None = None
+    emg: str | None = None
+    montage: str | None = MONTAGE
+    seed: int = 3
+
+    def __post_init__(self) -> None:
+        if self.video is not None and (self.camera is not None or self.emg is not None):
+            raise InputError("--video stands alone: a film has no clock in common with a camera or with EMG")
+        if self.emg is not None and self.emg.partition(":")[0] != "lsl":
+            raise InputError(f"--emg: got {self.emg!r}; allowed are lsl and lsl:NAME, the name of an LSL stream")
+        if self.emg is not None and self.montage is None:
+            raise InputError("--emg: electrodes have places; name them with --montage, proximal7 for example")
+
+    @property
+    def is_here(self) -> bool:
+        """Whether she is there while the robots play, by camera, by EMG or both."""
+        return self.camera is not None or self.emg is not None
+
+
 def run(
     out: Path,
+    who: Who | None = None,
     *,
-    person: int = 17,
-    video: str | None = None,
-    montage: str | None = "proximal7",
-    seconds: float = SECONDS,
-    seed: int = 1,
+    seconds: float | None = None,
     model: Path | None = None,
+    discretion: Path | None = None,
     skin: str = "porcelain",
     render: bool = True,
+    followers: Sequence[Follower] = (),
     as_json: bool = False,
 ) -> int:
     """Play person and robots and write the results to `out`; see `duchenne coexpress --help`. Returns the exit code.
 
-    video: a film of somebody, or a camera's number; None takes the simulated person of that number. montage: what
-    she wears; None for no electrodes. model: an anticipator's checkpoint; None takes the shipped one. Raises
-    `DuchenneError`.
+    model: an anticipator's checkpoint; None takes the shipped ones. discretion: a table of answers. followers: further
+    faces that get the co-expressing robot's commands, in real time. Raises `DuchenneError`.
     """
+    who = who or Who()
     skin_named(skin)  # a misspelt name must not cost a run
-    if not 1.0 <= seconds <= LONGEST_S:
-        raise InputError(f"--seconds: got {seconds:g}; allowed are 1 … {LONGEST_S:g}")
+    longest_s = LONGEST_LIVE_S if who.is_here else LONGEST_S
+    wanted_s = seconds if seconds is not None else longest_s if who.is_here else SECONDS
+    if not 1.0 <= wanted_s <= longest_s:
+        raise InputError(f"--seconds: got {wanted_s:g}; allowed are 1 … {longest_s:g}")
+    by_motion = who.video is not None or who.camera is not None
+    base = Discretion.returning_the_unnamed() if by_motion else Discretion.default()
+    answers = Discretion.load(discretion, base) if discretion else base
     started = time.perf_counter()
-    worn = montage if video is None else None
-    anticipator = Anticipator.load(model) if model else Anticipator.default(worn)
-    scene = simulated(person, montage, seconds, seed) if video is None else filmed(video, seconds)
-    story = perform(scene, anticipator.stream())
+    if who.is_here:
+        story = _here(who, wanted_s, model, answers, followers)
+    else:
+        if who.video is None:
+            scene, watcher = (
+                simulated(who.person, who.montage, wanted_s, who.seed),
+                _anticipator(model, who.montage).stream(),
+            )
+        else:
+            scene, watcher = filmed(who.video, wanted_s), Anticipator.load(model).stream() if model else MotionWatcher()
+        story = perform(scene, watcher, answers, followers)
     written = write_results(story, out, skin=skin, render=render)
     figures = story.figures() | {"wall_s": time.perf_counter() - started}
     _tell(story, figures, written)
     if as_json:
-        console.emit(figures, source=scene.source, files=written, notes=scene.notes)
+        console.emit(figures, source=story.scene.source, files=written, notes=story.scene.notes)
     return 0
 
 
@@ -102,49 +149,73 @@ def simulated(number: int, montage: str | None, seconds: float, seed: int = 1) -
     )
 
 
-def perform(scene: Scene, watcher: Watcher) -> Story:
+def perform(
+    scene: Scene, watcher: Watcher, answers: Discretion | None = None, followers: Sequence[Follower] = ()
+) -> Story:
     """Let both robots play beside her: one with a watcher that anticipates her, one that mimics."""
-    model = SelfModel.default()
-    still = Retarget(np.zeros_like(model.rest_m), model.rest_m, model.low_m, model.high_m)
-    with console.console.status("waking the robots"):
-        coexpressors = {
-            CO_EXPRESSION: Coexpressor(Steering(model), watcher),
-            MIMICRY: Coexpressor(Steering(model), Copying(), timing=Mimicry(), discretion=Discretion.mirror_all()),
-        }
+    players = _players(watcher, answers, followers)
     with console.progress() as bar:
-        task = bar.add_task("the robots play", total=len(coexpressors) * _ticks(scene))
-        robots = {name: play(scene, name, one, lambda: bar.advance(task)) for name, one in coexpressors.items()}
-    return Story(scene, robots, lambda face_m: still(face_m) - model.rest_m)
+        task = bar.add_task("the robots play", total=len(players) * _ticks(scene))
+        robots = {
+            one.name: play(scene, one, lambda: bar.advance(task), paced=bool(followers) and one is players[0])
+            for one in players
+        }
+    return _story(scene, robots)
 
 
-def play(scene: Scene, name: str, coexpressor: Coexpressor, tick: Callable[[], object] = lambda: None) -> Played:
-    """One robot beside her, from rest, at 25 Hz."""
-    robot, watcher, robot_rest_m = RobotFace(), coexpressor.watcher, coexpressor.steering.model.rest_m
-    state = robot.state()
-    rest_m = align(state.vertices_m)
-    rows, shown, heard_s = [], 0, 0.0
+def play(scene: Scene, player: Player, tick: Callable[[], object] = lambda: None, *, paced: bool = False) -> Played:
+    """One robot beside her, from rest, at 25 Hz; pictures and EMG come when they would be known.
+
+    paced: in real time.
+    """
+    watcher = player.coexpressor.watcher
+    shown, heard_s, begun_s = 0, 0.0, time.monotonic()
     for now_s in CONTROL_PERIOD_S * np.arange(_ticks(scene)):
         while shown < len(scene.times_s) and scene.times_s[shown] + scene.camera_delay_s <= now_s + 1e-9:
             watcher.see(float(scene.times_s[shown]), scene.seen[shown])
             shown += 1
         fresh = scene.heard(heard_s, now_s - scene.emg_delay_s)
         if len(fresh):
-            heard_s += len(fresh) / EMG_HZ
+            heard_s += len(fresh) / scene.emg_hz
             watcher.hear(heard_s, fresh)
-        begun = time.perf_counter()
-        command = coexpressor.step(float(now_s))
-        spent_ms = 1e3 * (time.perf_counter() - begun)
-        moved_m = align(state.vertices_m) - rest_m
-        looks = state.vertices_m, state.head_pose, state.gaze_rad, moved_m
-        rows.append((now_s, command, *looks, spent_ms, coexpressor.wanted_m - robot_rest_m, coexpressor.expected))
-        state = robot.step(command)
+        if paced:
+            time.sleep(max(begun_s + now_s - time.monotonic(), 0.0))
+        player.tick(float(now_s))
         tick()
-    times, commands, vertices, poses, gazes, moved, spent, wanted, expected = zip(*rows, strict=True)
-    return Played(
-        name=name, times_s=np.array(times), commands=np.array(commands), vertices_m=np.array(vertices),
-        head_pose=np.array(poses), gaze_rad=np.array(gazes), motion_m=np.array(moved), step_ms=np.array(spent),
-        wanted_m=np.array(wanted), expected=expected,
-    )  # fmt: skip
+    return player.played()
+
+
+def _here(who: Who, seconds: float, model: Path | None, answers: Discretion, followers: Sequence[Follower]) -> Story:
+    """Somebody who is there, by camera, by EMG or both. Real faces are anticipated by their motion alone."""
+    with contextlib.ExitStack() as opened:
+        camera = None if who.camera is None else opened.enter_context(open_frames(who.camera))
+        emg, watcher = None, MotionWatcher()
+        if who.emg is not None:
+            anticipator = _anticipator(model, who.montage)
+            emg = opened.enter_context(open_emg(who.emg, anticipator.channels))
+            hears = anticipator.stream(emg.info.rate_hz)
+            watcher = hears if camera is None else BothSenses(watcher, hears)
+        players = _players(watcher, answers, followers)
+        scene = live(camera, emg, players, seconds)
+    return _story(scene, {one.name: one.played() for one in players})
+
+
+def _anticipator(model: Path | None, montage: str | None) -> Anticipator:
+    return Anticipator.load(model) if model else Anticipator.default(montage)
+
+
+def _players(watcher: Watcher, answers: Discretion | None, followers: Sequence[Follower]) -> list[Player]:
+    model = SelfModel.default()
+    with console.console.status("waking the robots"):
+        with_her = Coexpressor(Steering(model), watcher, discretion=answers)
+        after_her = Coexpressor(Steering(model), Copying(), timing=Mimicry(), discretion=Discretion.mirror_all())
+        return [Player(CO_EXPRESSION, with_her, followers), Player(MIMICRY, after_her)]
+
+
+def _story(scene: Scene, robots: dict[str, Played]) -> Story:
+    model = SelfModel.default()
+    still = Retarget(np.zeros_like(model.rest_m), model.rest_m, model.low_m, model.high_m)
+    return Story(scene, robots, lambda face_m: still(face_m) - model.rest_m)
 
 
 def _ticks(scene: Scene) -> int:
@@ -163,10 +234,10 @@ def _tell(story: Story, figures: dict[str, float], written: dict[str, Path]) -> 
         rows,
     )
     console.table("figures", ["", ""], [(n.replace("_", " "), v) for n, v in figures.items()])
-    for note in story.scene.notes:
+    for note in (*story.scene.notes, *story.missed()):
         console.console.print(note, soft_wrap=True, highlight=False, style="dim")
     for name, path in written.items():
         console.console.print(f"{name:>10}  {path}", soft_wrap=True, highlight=False)
 
 
-__all__ = ["ACTS", "LONGEST_S", "SECONDS", "perform", "play", "run", "simulated"]
+__all__ = ["ACTS", "LONGEST_LIVE_S", "LONGEST_S", "SECONDS", "Who", "perform", "play", "run", "simulated"]

@@ -5,7 +5,6 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from ..sim.person.encounter import EMG_HZ
 from .coexpress_scene import CO_EXPRESSION, MIMICRY, Story
 
 Array = NDArray[np.floating]
@@ -44,7 +43,7 @@ def over_time(story: Story) -> str:
         envelope = scene.envelope_uv[::_EMG_STEP, k]
         base = bottom + (k + 1) * _CHANNEL
         height = (_CHANNEL - 4) / max(float(envelope.max(initial=0)), 1e-6)
-        times = np.arange(len(envelope)) * _EMG_STEP / EMG_HZ
+        times = np.arange(len(envelope)) * _EMG_STEP / scene.emg_hz
         parts.append(_line(times, base - height * envelope, end_s, "var(--d)", 1.2))
         parts.append(f'<text x="{_LEFT - 6}" y="{base - 4:.1f}" text-anchor="end">{escape(channel)}</text>')
     bottom += _CHANNEL * len(scene.channels)

@@ -1,6 +1,7 @@
 """A filmed person as a scene of `duchenne coexpress`: faces by MediaPipe, acts found in how her face moves."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from ..learning.peak_activation import Apex, apexes
 from ..sim.camera import Face, FaceReader, Neutral
 from ..sim.errors import FaceError
-from ..sim.frames import Frame, open_frames
+from ..sim.frames import Frame, FrameSource, open_frames
 from ..sim.mesh import VERTEX_COUNT
 from ..sim.person.encounter import ARRIVED, STEADY, Shown, arrival_s, intensity
 from .coexpress_scene import Scene
@@ -32,36 +33,48 @@ _KEPT_PX = 720
 _FACE_SHARE = 0.66
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Kept:
+    """A picture of her: when it was taken, a small JPEG of it, and the face in it with its marks (478, 2) px there."""
+
+    time_s: float
+    jpeg: bytes
+    marks_px: Array | None
+    face: Face | None
+
+
+def kept(frame: Frame, face: Face | None, offset_s: float = 0.0) -> Kept:
+    """What is kept of a frame; `offset_s` is added to its time."""
+    small, scale = _shrunk(frame.rgb)
+    marks = None if face is None else face.landmarks_px[:, :2] * scale
+    return Kept(time_s=frame.time_s + offset_s, jpeg=jpeg(small), marks_px=marks, face=face)
+
+
 def filmed(source: str, seconds: float) -> Scene:
-    """The first seconds of a film, or of a camera by its number.
+    """The first seconds of a film.
 
-    Raises `FaceError` if too few frames show exactly one face, `InputError` for a source that cannot be opened.
+    Raises `FaceError` if too few frames show exactly one face, `InputError` for a file that cannot be read.
     """
-    times, pictures, faces = [], [], []
-    with (
-        FaceReader() as reader,
-        open_frames(int(source) if source.isdecimal() else source) as frames,
-        progress() as bar,
-    ):
+    with FaceReader() as reader, open_frames(source) as frames, progress() as bar:
         total = None if frames.count is None else min(frames.count, int(seconds * frames.fps))
-        for frame in bar.track(_until(frames, seconds), total=total, description="watching her"):
-            small, scale = _shrunk(frame.rgb)
-            face = reader.read(frame.rgb, frame.time_s).face
-            times.append(frame.time_s)
-            pictures.append((jpeg(small), None if face is None else face.landmarks_px[:, :2] * scale))
-            faces.append(face)
-        name, notes = Path(frames.name).name, [frames.problem] if frames.problem else []
-    return _scene(name, np.array(times), pictures, faces, notes)
+        pictures = [
+            kept(frame, reader.read(frame.rgb, frame.time_s).face)
+            for frame in bar.track(_until(frames, seconds), total=total, description="watching her")
+        ]
+        notes = [frames.problem] if frames.problem else []
+    return scene_of(Path(frames.name).name, pictures, notes)
 
 
-def _until(frames, seconds: float) -> Iterator[Frame]:
+def _until(frames: FrameSource, seconds: float) -> Iterator[Frame]:
     for frame in frames:
         if frame.time_s > seconds:
             return
         yield frame
 
 
-def _scene(name: str, times_s: Array, pictures: list, faces: list[Face | None], notes: list[str]) -> Scene:
+def scene_of(name: str, pictures: Sequence[Kept], notes: Sequence[str] = ()) -> Scene:
+    """Pictures of somebody as a scene. Raises `FaceError` if too few of them show exactly one face."""
+    faces, times_s = [one.face for one in pictures], np.array([one.time_s for one in pictures])
     there = [k for k, face in enumerate(faces) if face is not None]
     if len(there) < 2 * NEUTRAL_FRAMES:
         raise FaceError(
@@ -129,21 +142,31 @@ def _shrunk(rgb: np.ndarray) -> tuple[np.ndarray, float]:
     return (rgb if scale == 1 else cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)), scale
 
 
-def _cut_out(pictures: list, frames: Sequence[int], size_px: int) -> list[np.ndarray]:
+def _cut_out(pictures: Sequence[Kept], frames: Sequence[int], size_px: int) -> list[np.ndarray]:
     """Her face from each frame, square; the cut stands still, so that only her face moves."""
     import cv2
 
-    marks = np.array([marks for _, marks in pictures if marks is not None])
+    marks = np.array([one.marks_px for one in pictures if one.marks_px is not None])
     low, high = np.median(marks.min(1), 0), np.median(marks.max(1), 0)
     side = float((high - low).max()) / _FACE_SHARE
     left, top = 0.5 * (low + high) - side / 2
     onto = np.array([[size_px / side, 0, -left * size_px / side], [0, size_px / side, -top * size_px / side]])
     return [
         cv2.warpAffine(
-            picture(pictures[k][0]), onto, (size_px, size_px), flags=cv2.INTER_AREA, borderValue=(128, 128, 128)
+            picture(pictures[k].jpeg), onto, (size_px, size_px), flags=cv2.INTER_AREA, borderValue=(128, 128, 128)
         )
         for k in frames
     ]
 
 
-__all__ = ["CAMERA_DELAY_S", "EXPRESSION", "MOST_ACTS", "filmed", "found_acts"]
+__all__ = [
+    "CAMERA_DELAY_S",
+    "EXPRESSION",
+    "MOST_ACTS",
+    "NEUTRAL_FRAMES",
+    "Kept",
+    "filmed",
+    "found_acts",
+    "kept",
+    "scene_of",
+]

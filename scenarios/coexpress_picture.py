@@ -1,4 +1,4 @@
-"""Filmstrips of the person and the robots on one time axis, with their intensities and her EMG below.
+"""One moment large, then filmstrips of the person and the robots on one time axis, intensities and her EMG below.
 
 Drawn without a display. Colours are those of Okabe and Ito, which people with every kind of colour vision tell apart.
 """
@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from ..sim.person.encounter import EMG_HZ, Shown
+from ..sim.person.encounter import Shown
 from .coexpress_scene import CO_EXPRESSION, MIMICRY, Story, Timing
 from .show_faces import INK, PALE, QUIET, Portrayed
 
@@ -27,6 +27,8 @@ _STEPS_S = (0.04, 0.06, 0.08, 0.1, 0.12, 0.16, 0.2, 0.24, 0.32, 0.4)
 _MOST_BEFORE_S = 0.25
 _LEFT_IN, _RIGHT_IN, _TOP_IN, _BOTTOM_IN = 2.35, 0.3, 1.22, 0.62
 _TILE_IN, _GAP_IN, _BAR_IN, _ROW_GAP_IN = 1.5, 0.06, 0.085, 0.26
+_LARGE_IN, _MOMENT_IN = 4.4, 6.1
+_NEARLY, _JUST_S = 0.75, 0.08
 _CURVES_IN, _EMG_IN, _PANEL_GAP_IN = 1.55, 0.75, 0.42
 _INNER_IN = COLUMNS * (_TILE_IN + _GAP_IN)
 _WIDTH_IN = _LEFT_IN + _INNER_IN + _RIGHT_IN
@@ -37,11 +39,15 @@ _FONT: Any = {"font.family": "sans-serif", "font.size": 11}
 
 @dataclass(frozen=True, eq=False)
 class Strip:
-    """What a filmstrip shows of an act: the columns' times (n,) s, and faces then for each of `ROWS`."""
+    """What a filmstrip shows of an act: the columns' times (n,) s, and faces then for each of `ROWS`.
+
+    moment: everybody's face at the one time that is shown large.
+    """
 
     act: Shown
     times_s: np.ndarray
     faces: Mapping[str, Sequence[Portrayed]]
+    moment: Mapping[str, Portrayed]
 
 
 def columns_s(story: Story, act: Shown) -> np.ndarray:
@@ -59,16 +65,26 @@ def columns_s(story: Story, act: Shown) -> np.ndarray:
     return act.onset_s + step * (np.arange(COLUMNS) - early)
 
 
+def moment_s(story: Story, act: Shown) -> float:
+    """The moment to show large: her expression is nearly or just there, and the robots differ most."""
+    times, course = story.course(None, act)
+    near = (course >= _NEARLY) & (times >= act.onset_s) & (times <= act.arrival_s + _JUST_S)
+    with_her, late = (np.interp(times, *story.course(who, act)) for who in ROWS[1:])
+    return float(times[near][(with_her - late)[near].argmax()]) if near.any() else act.arrival_s
+
+
 def draw(story: Story, strip: Strip) -> bytes:
     """The picture of one act as a PNG file."""
     with_emg = story.scene.emg_uv is not None
     rows_in = len(ROWS) * (_TILE_IN + _BAR_IN + _ROW_GAP_IN)
-    height = _TOP_IN + rows_in + 0.2 + _CURVES_IN + (_PANEL_GAP_IN + _EMG_IN if with_emg else 0) + _BOTTOM_IN
+    panels_in = _CURVES_IN + (_PANEL_GAP_IN + _EMG_IN if with_emg else 0)
+    height = _TOP_IN + _MOMENT_IN + rows_in + 0.2 + panels_in + _BOTTOM_IN
     timings = {who: story.timing(who, strip.act) for who in ROWS[1:]}
     with matplotlib.rc_context(_FONT):
         figure = Figure(figsize=(_WIDTH_IN, height), dpi=_DPI, facecolor="white")
-        _headline(figure, strip.act, timings)
-        top = height - _TOP_IN
+        _headline(figure, strip.act, timings, strip.moment[PERSON].time_s)
+        _moment(figure, story, strip, height - _TOP_IN)
+        top = height - _TOP_IN - _MOMENT_IN
         _her_moment(figure, strip, top, rows_in)
         for who in ROWS:
             _row(figure, story, strip, who, top, timings.get(who))
@@ -95,17 +111,14 @@ def said(asynchrony_s: float) -> str:
     return f"{ms} ms after her" if ms > 0 else f"{-ms} ms before her"
 
 
-def _headline(figure: Figure, act: Shown, timings: Mapping[str, Timing]) -> None:
+def _headline(figure: Figure, act: Shown, timings: Mapping[str, Timing], at_s: float) -> None:
     height, left = figure.get_figheight(), 0.3 / _WIDTH_IN
     with_her, late = timings[CO_EXPRESSION].asynchrony_s, timings[MIMICRY].asynchrony_s
     title = f"{called(act)}: the person and two robots"
     if abs(with_her) < late:
         title = f"{called(act)}: one robot shows it with her, the other after her"
     figure.text(left, 1 - 0.42 / height, title, fontsize=19, fontweight="bold", color=INK)
-    text = (
-        "Two robots, the same camera. A bar tells how much of the expression is there; "
-        "a frame marks the picture in which it has arrived."
-    )
+    text = f"The same moment three times, {1e3 * (at_s - act.onset_s):.0f} ms after her face began to move."
     figure.text(left, 1 - 0.74 / height, text, fontsize=11.5, color=QUIET)
 
 
@@ -116,6 +129,23 @@ def called(act: Shown) -> str:
 
 def _noun(act: Shown) -> str:
     return "smile" if act.what == "happiness" else act.what
+
+
+def _moment(figure: Figure, story: Story, strip: Strip, top_in: float) -> None:
+    """Three large faces at one time, and how much of the expression each shows."""
+    whole, step = figure.get_figheight(), (_WIDTH_IN - 0.6 - _LARGE_IN) / 2
+    for k, who in enumerate(ROWS):
+        left, colour = 0.3 + k * step, COLOURS[who]
+        times, course = story.course(None if who == PERSON else who, strip.act)
+        share = float(np.interp(strip.moment[who].time_s, times, course).clip(0, 1))
+        name = _LABELS[who][0].replace("\n", " ")
+        figure.text(left / _WIDTH_IN, top_in / whole, name, fontsize=15, fontweight="bold", color=colour, va="bottom")
+        axes = figure.add_axes(_box(figure, left, top_in - 0.1 - _LARGE_IN, _LARGE_IN, _LARGE_IN))
+        strip.moment[who].draw(axes)
+        bottom = top_in - 0.1 - _LARGE_IN - 0.24
+        _bar(figure, left, bottom, share, colour, width_in=_LARGE_IN, height_in=0.16)
+        text = f"{100 * share:.0f} % of the {_noun(strip.act)} is there"
+        figure.text(left / _WIDTH_IN, (bottom - 0.3) / whole, text, fontsize=13, fontweight="bold", color=colour)
 
 
 _LABELS = {
@@ -144,8 +174,7 @@ def _row(figure: Figure, story: Story, strip: Strip, who: str, top_in: float, ti
         axes = figure.add_axes(_box(figure, left, top_in - _TILE_IN, _TILE_IN, _TILE_IN))
         face.draw(axes)
         if k == reached:
-            edge = Rectangle((0, 0), 1, 1, transform=axes.transAxes, fill=False, ec=colour, lw=5, clip_on=False)
-            axes.add_patch(edge)
+            _frame(axes, colour, 5)
         _bar(figure, left, top_in - _TILE_IN - 0.05 - _BAR_IN, share, colour)
 
 
@@ -170,8 +199,16 @@ def _her_moment(figure: Figure, strip: Strip, top_in: float, rows_in: float) -> 
     axes.text(0.5, 0.985, text, transform=axes.transAxes, ha="center", va="top", fontsize=10.5, color=INK)
 
 
-def _bar(figure: Figure, left_in: float, bottom_in: float, share: float, colour: str) -> None:
-    axes = figure.add_axes(_box(figure, left_in, bottom_in, _TILE_IN, _BAR_IN))
+def _frame(axes: Axes, colour: str, width: float) -> None:
+    edge = Rectangle((0, 0), 1, 1, transform=axes.transAxes, fill=False, ec=colour, lw=width, clip_on=False)
+    axes.add_patch(edge)
+
+
+def _bar(
+    figure: Figure, left_in: float, bottom_in: float, share: float, colour: str,
+    *, width_in: float = _TILE_IN, height_in: float = _BAR_IN,
+) -> None:  # fmt: skip
+    axes = figure.add_axes(_box(figure, left_in, bottom_in, width_in, height_in))
     axes.axis("off")
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
@@ -223,8 +260,8 @@ def _emg(axes: Axes, story: Story, strip: Strip) -> None:
     rise = scene.emg_rise(strip.act)
     low, high = axes.get_xlim()
     channel = rise[1] if rise else int(scene.envelope_uv.max(0).argmax())
-    first, last = (int(np.clip(round(t * EMG_HZ), 0, len(scene.envelope_uv))) for t in (low, high))
-    times, raw = np.arange(first, last) / EMG_HZ, np.asarray(scene.emg_uv)[first:last, channel]
+    first, last = (int(np.clip(round(t * scene.emg_hz), 0, len(scene.envelope_uv))) for t in (low, high))
+    times, raw = np.arange(first, last) / scene.emg_hz, np.asarray(scene.emg_uv)[first:last, channel]
     envelope = scene.envelope_uv[first:last, channel]
     full = max(float(np.percentile(np.abs(raw - np.median(raw)), 99.8)), 1e-6)
     axes.set_ylim(-1.05, 1.05)
@@ -260,4 +297,4 @@ def _box(figure: Figure, left: float, bottom: float, width: float, height: float
     return left / _WIDTH_IN, bottom / whole, width / _WIDTH_IN, height / whole
 
 
-__all__ = ["COLOURS", "COLUMNS", "PERSON", "ROWS", "Strip", "called", "columns_s", "draw", "said"]
+__all__ = ["COLOURS", "COLUMNS", "PERSON", "ROWS", "Strip", "called", "columns_s", "draw", "moment_s", "said"]

@@ -17,7 +17,7 @@ from ..sim.alignment import align
 from ..sim.errors import GraphicsError, InputError
 from ..sim.mesh import REST
 from ..sim.person.au_camera import AuCamera
-from ..sim.person.encounter import EMG_HZ, Shown
+from ..sim.person.encounter import Shown
 from ..sim.person.person import AU_NAMES, unit_shapes
 from ..sim.robot.render import FaceRenderer
 from ..sim.robot.servo import SERVO_NAMES
@@ -25,13 +25,13 @@ from ..twin import coexpress_viewer as viewer
 from ..twin.coexpress_viewer import CoexpressViewer
 from . import pictures
 from .coexpress_curves import over_time
-from .coexpress_picture import PERSON, ROWS, Strip, called, columns_s, draw, said
+from .coexpress_picture import PERSON, ROWS, Strip, called, columns_s, draw, moment_s, said
 from .coexpress_scene import CO_EXPRESSION, FOVY_DEG, MIMICRY, Played, Story
 from .console import cell, console
 from .show_faces import Portrayed
 from .take import jpeg
 
-PICTURE_PX = 240
+PICTURE_PX = 400
 _FILM_STEP_S, _FILM_SLOWED = 0.08, 3.0
 _FILM_BEFORE_S, _FILM_AFTER_S = 0.2, 0.4
 _LEAST_AU = 0.15
@@ -78,6 +78,7 @@ def page(story: Story, images: Sequence[bytes], film: bytes | None) -> str:
         _moving(film),
         _whole(story),
         _table(story),
+        _missed(story),
         *(f"<h2>{called(act)}, at {act.onset_s:.1f} s</h2>{_filmstrip(image, act)}"
           for image, act in zip(images[1:], acts[1:], strict=True)),
         _EXPLAINED,
@@ -145,6 +146,11 @@ def _table(story: Story) -> str:
     )
 
 
+def _missed(story: Story) -> str:
+    rows = "".join(f"<li>{escape(line)}</li>" for line in story.missed())
+    return f"<h2>What the robot had to do without</h2><ul>{rows}</ul>" if rows else ""
+
+
 _EXPLAINED = (
     "<h2>How it works</h2><p>A camera and its software need about a tenth of a second, and a robot's servos and skin "
     "as long again. Whoever copies a face that is seen is therefore late, and a late smile does not look like one's "
@@ -165,13 +171,21 @@ def _figures(story: Story) -> str:
 def _drawn(story: Story, skin: str, render: bool) -> tuple[list[Strip], bytes | None]:
     """The filmstrips of all acts, and the first act in motion; each face is drawn once."""
     acts = story.scene.acts
-    times = [columns_s(story, act) for act in acts]
+    times = [np.append(columns_s(story, act), moment_s(story, act)) for act in acts]
     if times:
-        times.append(np.arange(times[0][0] - _FILM_BEFORE_S, times[0][-1] + _FILM_AFTER_S, _FILM_STEP_S))
+        times.append(np.arange(times[0][0] - _FILM_BEFORE_S, times[0][-2] + _FILM_AFTER_S, _FILM_STEP_S))
     every = np.concatenate(times) if times else np.zeros(0)
     bounds = np.cumsum([len(one) for one in times])
     rows = {who: np.split(np.array(_faces(story, who, every, skin, render), object), bounds[:-1]) for who in ROWS}
-    strips = [Strip(act, times[k], {who: list(rows[who][k]) for who in ROWS}) for k, act in enumerate(acts)]
+    strips = [
+        Strip(
+            act,
+            times[k][:-1],
+            {who: list(rows[who][k][:-1]) for who in ROWS},
+            {who: rows[who][k][-1] for who in ROWS},
+        )
+        for k, act in enumerate(acts)
+    ]
     drawn = bool(acts) and all(face.picture is not None for who in ROWS for face in rows[who][-1])
     if not drawn:
         return strips, None
@@ -225,7 +239,7 @@ def _write_recording(story: Story, strips: Sequence[Strip], path: Path) -> Path:
         out.curves("action_units", [AU_NAMES[k] for k in seen], scene.times_s, units[:, seen])
         if scene.emg_uv is not None:
             envelope = scene.envelope_uv[::_EMG_EVERY]
-            out.curves("emg_uv", scene.channels, np.arange(len(envelope)) * _EMG_EVERY / EMG_HZ, envelope)
+            out.curves("emg_uv", scene.channels, np.arange(len(envelope)) * _EMG_EVERY / scene.emg_hz, envelope)
         for name, robot in story.robots.items():
             out.faces(name, robot.times_s, robot.vertices_m)
             out.commands(name, robot.times_s, robot.commands)

@@ -4,21 +4,27 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
+from duchenne.learning.anticipation import Anticipator
+from duchenne.learning.self_model import SelfModel
 from duchenne.scenarios import coexpress as job
 from duchenne.scenarios import coexpress_report as report
 from duchenne.scenarios.coexpress_film import filmed, found_acts
-from duchenne.scenarios.coexpress_picture import COLUMNS, ROWS, columns_s, said
+from duchenne.scenarios.coexpress_picture import COLUMNS, ROWS, columns_s, moment_s, said
+from duchenne.scenarios.coexpress_play import Player
 from duchenne.scenarios.coexpress_scene import CO_EXPRESSION, MIMICRY, Played, Scene, Story
 from duchenne.sim import mesh
-from duchenne.sim.errors import FaceError, InputError, VocabularyError
+from duchenne.sim.errors import FaceError, GraphicsError, InputError, VocabularyError
 from duchenne.sim.person.encounter import EMG_HZ, Shown
 from duchenne.sim.robot.servo import REST_COMMAND, SERVO_NAMES
-from duchenne.twin.coexpress import Knowing
+from duchenne.twin.coexpress import Coexpressor, Knowing
+from duchenne.twin.discretion import Discretion
+from duchenne.twin.steering import Steering
 
 APEX_M = np.zeros((mesh.VERTEX_COUNT, 3))
 APEX_M[[61, 291, 13, 14, 50, 280]] = [0.0, 0.006, -0.001]
@@ -137,15 +143,14 @@ def test_asynchrony_in_words(seconds, words):
     assert said(seconds) == words
 
 
-@pytest.mark.parametrize("emg", [True, False])
-def test_results_without_pictures_of_robots(tmp_path, emg):
-    written = report.write_results(made_up_story(emg), tmp_path, render=False)
+def test_results_without_pictures_of_robots(tmp_path):
+    written = report.write_results(made_up_story(), tmp_path, render=False)
     html = written["report"].read_text()
     assert all(s.startswith("data:") for s in re.findall(r'(?:src|href)="([^"]*)', html))
     assert "http" not in html
     assert "300 ms after her" in html
     assert html.index("<img") < html.index("<svg") < html.index("<table")
-    assert (">zygomaticus<" in html) == emg
+    assert ">zygomaticus<" in html
     picture = cv2.imread(str(written["picture"]))
     assert picture is not None
     assert picture.shape[1] > 1200
@@ -165,6 +170,37 @@ def test_a_scene_without_expressions_still_has_a_page(tmp_path):
     assert "picture" not in written
 
 
+def test_without_opengl_faces_are_line_drawings(tmp_path, monkeypatch, caplog):
+    def broken(*args, **kwargs):
+        raise GraphicsError("no OpenGL here")
+
+    monkeypatch.setattr(report, "FaceRenderer", broken)
+    strips, film = report._drawn(made_up_story(), "porcelain", True)
+    assert film is None
+    assert strips[0].moment[CO_EXPRESSION].picture is None
+    assert "line drawings: no OpenGL here" in caplog.text
+
+
+def test_an_arrival_counts_from_her_face_before_the_act():
+    # Her face does not come back to rest after the first act; the second is measured from there.
+    story = made_up_story()
+    act = story.scene.acts[0]
+    before_m = 0.5 * APEX_M[:, [1, 0, 2]]
+    scene = replace(story.scene, face_m=story.scene.face_m + before_m, acts=(replace(act, apex_m=APEX_M + before_m),))
+    robots = {who: replace(one, motion_m=one.motion_m + before_m) for who, one in story.robots.items()}
+    moved = Story(scene, robots, story.limited)
+    assert moved.timing(MIMICRY, scene.acts[0]).asynchrony_s == pytest.approx(0.3, abs=0.005)
+
+
+def test_the_moment_shown_large_is_one_at_which_the_robots_differ():
+    story = made_up_story()
+    act = story.scene.acts[0]
+    at_s = moment_s(story, act)
+    assert act.onset_s < at_s < act.arrival_s + 0.1
+    with_her, late = (np.interp(at_s, *story.course(who, act)) for who in ROWS[1:])
+    assert with_her > late + 0.5
+
+
 def test_acts_are_found_in_a_moving_face():
     rng = np.random.default_rng(0)
     faces_m = (ramp(TIMES_S, 1.0) + 0.8 * ramp(TIMES_S, 3.8))[:, None, None] * APEX_M * 30
@@ -180,6 +216,12 @@ def test_acts_are_found_in_a_moving_face():
 def test_bad_input(tmp_path):
     with pytest.raises(InputError, match="--seconds"):
         job.run(tmp_path, seconds=0.2)
+    with pytest.raises(InputError, match="--video stands alone"):
+        job.Who(video="clip.mp4", emg="lsl")
+    with pytest.raises(InputError, match="lsl:NAME"):
+        job.Who(emg="com3")
+    with pytest.raises(InputError, match="--montage"):
+        job.Who(emg="lsl", montage=None)
     with pytest.raises(VocabularyError):
         job.run(tmp_path, skin="green")
     with pytest.raises(InputError, match="first smile"):
@@ -198,18 +240,92 @@ def test_a_film_without_a_face_is_an_error(tmp_path, face_model):
 
 @pytest.mark.slow
 def test_the_whole_job(tmp_path, capsys):
-    assert job.run(tmp_path, seconds=4.5, montage=None, as_json=True) == 0
+    assert job.run(tmp_path, job.Who(montage=None), seconds=5.0, as_json=True) == 0
     said = json.loads(capsys.readouterr().out)
     assert {"asynchrony_mimicry_ms", "asynchrony_coexpression_ms", "lead_ms"} <= said["figures"].keys()
     assert {p.name for p in tmp_path.iterdir()} == {"report.html", "recording.rrd", "commands.csv", "coexpress.png"}
 
 
+def short_scene(seconds=4.0, emg=True):
+    """Her face smiles at 2 s, and with it an EMG of `proximal7` whose third channel speaks."""
+    count = round(seconds * 25)
+    rng = np.random.default_rng(1)
+    channels = Anticipator.default("proximal7").channels
+    samples = np.arange(round(seconds * EMG_HZ)) / EMG_HZ
+    emg_uv = 3 * rng.standard_normal((len(samples), len(channels)))
+    emg_uv[:, 2] *= 1 + 20 * ramp(samples, 1.85)
+    whole = made_up_scene(emg=False)
+    faces = list(course_m()[:count])
+    return replace(
+        whole, times_s=TIMES_S[:count], seen=faces, face_m=np.array(faces), mesh_m=whole.mesh_m[:count], acts=(),
+        emg_uv=emg_uv if emg else None, channels=channels if emg else (),
+    )  # fmt: skip
+
+
+def played(scene, watcher):
+    mind = Coexpressor(Steering(SelfModel.default()), watcher, discretion=Discretion.mirror_all())
+    return job.play(scene, Player(CO_EXPRESSION, mind))
+
+
 def test_both_robots_play_on_the_same_input():
-    scene = made_up_scene(emg=False)
-    short = replace(scene, times_s=TIMES_S[:20], seen=scene.seen[:20], face_m=scene.face_m[:20], acts=())
-    story = job.perform(short, Knowing(TIMES_S, course_m()))
+    scene = replace(short_scene(0.8, emg=False), acts=())
+    sent = []
+    follower = SimpleNamespace(step=sent.append)
+    story = job.perform(scene, Knowing(TIMES_S, course_m()), followers=[follower])
     assert set(story.robots) == {CO_EXPRESSION, MIMICRY}
     for robot in story.robots.values():
         assert robot.commands.shape == (20, 26)
         assert np.isfinite(robot.vertices_m).all()
     assert set(ROWS[1:]) == set(story.robots)
+    np.testing.assert_array_equal(sent, story.robots[CO_EXPRESSION].commands)
+
+
+def test_a_lost_face_leaves_the_muscles_and_is_told():
+    scene = short_scene()
+    lost = [face if t < 1.5 else None for t, face in zip(scene.times_s, scene.seen, strict=True)]
+    robot = played(replace(scene, seen=lost), Anticipator.default("proximal7").stream())
+    assert robot.expected[-1].sources == ("emg",)
+    assert "no face" in robot.problems[-1][1]
+    assert 1.5 < robot.problems[-1][0] < 2.2
+    assert any("no face" in line for line in Story(scene, {CO_EXPRESSION: robot}, lambda face_m: face_m).missed())
+
+
+def test_dead_channels_and_a_lost_stream_leave_the_camera_and_are_told():
+    scene = short_scene()
+    assert scene.emg_uv is not None
+    dead = scene.emg_uv.copy()
+    dead[1000:, 0] = 0.0
+    robot = played(replace(scene, emg_uv=dead), Anticipator.default("proximal7").stream())
+    assert robot.expected[-1].sources == ("camera", "emg")
+    assert f"dead channel {scene.channels[0]}" in robot.problems[-1][1]
+    robot = played(replace(scene, emg_uv=scene.emg_uv[:2000]), Anticipator.default("proximal7").stream())
+    assert robot.expected[-1].sources == ("camera",)
+    assert "no EMG for" in robot.problems[-1][1]
+
+
+def test_a_gap_and_a_clock_that_jumps_are_told_and_pass():
+    scene = short_scene()
+    pictures = [t if t < 2.0 else t - 0.15 for t in scene.times_s]
+    watcher = Anticipator.default("proximal7").stream()
+    mind = Coexpressor(Steering(SelfModel.default()), watcher)
+    player, told = Player(CO_EXPRESSION, mind), []
+    for k, now_s in enumerate(scene.times_s):
+        watcher.see(pictures[k], scene.seen[k])
+        if not 1.0 <= now_s < 1.3:
+            watcher.hear(now_s, scene.heard(max(now_s - 0.04, 0), now_s))
+        player.tick(float(now_s))
+        told.append(mind.problem)
+    assert any("gap of" in one for one in told)
+    assert any("camera's clock jumped" in one for one in told)
+    assert told[-1] == ""
+
+
+def test_both_lost_glides_to_rest():
+    scene = short_scene(5.9)
+    seen = [4 * face if t < 3.0 else None for t, face in zip(scene.times_s, scene.seen, strict=True)]
+    assert scene.emg_uv is not None
+    robot = played(replace(scene, seen=seen, emg_uv=scene.emg_uv[:3000]), Anticipator.default("proximal7").stream())
+    smiling, last = np.abs(robot.commands[[robot.tick(3.0), -1]] - REST_COMMAND).max(1)
+    assert smiling > 0.05
+    assert last < 0.25 * smiling
+    assert "nobody seen or heard for" in robot.problems[-1][1]

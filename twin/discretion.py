@@ -72,8 +72,10 @@ class Discretion:
         return cls(_read((files("duchenne.twin") / "data" / "discretion.toml").read_text("utf-8"), "the shipped table"))
 
     @classmethod
-    def load(cls, path: str | Path) -> "Discretion":
-        """A table from a file written like `data/discretion.toml`; what it leaves out is answered as shipped.
+    def load(cls, path: str | Path, base: "Discretion | None" = None) -> "Discretion":
+        """A table from a file written like `data/discretion.toml`; what it leaves out is answered as in `base`.
+
+        None takes the shipped table.
 
         Raises `InputError` for a file that cannot be read, `VocabularyError` for a name that means nothing.
         """
@@ -81,7 +83,13 @@ class Discretion:
             text = Path(path).read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"cannot read the discretion table {path}: {error}") from error
-        return cls({**cls.default().answers, **_read(text, str(path))})
+        return cls({**(base or cls.default()).answers, **_read(text, str(path))})
+
+    @classmethod
+    @cache
+    def returning_the_unnamed(cls) -> "Discretion":
+        """The shipped table, but what has no name is returned: for watchers that name only what is large and clear."""
+        return cls({**cls.default().answers, NEUTRAL: Answer()})
 
     @classmethod
     def mirror_all(cls) -> "Discretion":
