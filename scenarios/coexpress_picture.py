@@ -27,7 +27,7 @@ _STEPS_S = (0.04, 0.06, 0.08, 0.1, 0.12, 0.16, 0.2, 0.24, 0.32, 0.4)
 _MOST_BEFORE_S = 0.25
 _LEFT_IN, _RIGHT_IN, _TOP_IN, _BOTTOM_IN = 2.35, 0.3, 1.22, 0.62
 _TILE_IN, _GAP_IN, _BAR_IN, _ROW_GAP_IN = 1.5, 0.06, 0.085, 0.26
-_LARGE_IN, _MOMENT_IN = 4.4, 6.1
+_LARGE_IN, _MOMENT_IN = 4.4, 5.8
 _NEARLY, _JUST_S = 0.75, 0.08
 _CURVES_IN, _EMG_IN, _PANEL_GAP_IN = 1.55, 0.75, 0.42
 _INNER_IN = COLUMNS * (_TILE_IN + _GAP_IN)
@@ -83,7 +83,7 @@ def draw(story: Story, strip: Strip) -> bytes:
     with matplotlib.rc_context(_FONT):
         figure = Figure(figsize=(_WIDTH_IN, height), dpi=_DPI, facecolor="white")
         _headline(figure, strip.act, timings, strip.moment[PERSON].time_s)
-        _moment(figure, story, strip, height - _TOP_IN)
+        _moment(figure, story, strip, timings, height - _TOP_IN)
         top = height - _TOP_IN - _MOMENT_IN
         _her_moment(figure, strip, top, rows_in)
         for who in ROWS:
@@ -131,7 +131,7 @@ def _noun(act: Shown) -> str:
     return "smile" if act.what == "happiness" else act.what
 
 
-def _moment(figure: Figure, story: Story, strip: Strip, top_in: float) -> None:
+def _moment(figure: Figure, story: Story, strip: Strip, timings: Mapping[str, Timing], top_in: float) -> None:
     """Three large faces at one time, and how much of the expression each shows."""
     whole, step = figure.get_figheight(), (_WIDTH_IN - 0.6 - _LARGE_IN) / 2
     for k, who in enumerate(ROWS):
@@ -145,6 +145,8 @@ def _moment(figure: Figure, story: Story, strip: Strip, top_in: float) -> None:
         bottom = top_in - 0.1 - _LARGE_IN - 0.24
         _bar(figure, left, bottom, share, colour, width_in=_LARGE_IN, height_in=0.16)
         text = f"{100 * share:.0f} % of the {_noun(strip.act)} is there"
+        if who in timings:
+            text += f"; arrives {said(timings[who].asynchrony_s)}" if np.isfinite(timings[who].asynchrony_s) else ""
         figure.text(left / _WIDTH_IN, (bottom - 0.3) / whole, text, fontsize=13, fontweight="bold", color=colour)
 
 
