@@ -91,6 +91,10 @@ class Bus(ABC):
     def relax(self) -> None:
         """The way out after a fault: off where the map says `relax`; the others hold. Tries every servo."""
 
+    def spell(self, bits: int) -> str:
+        """Words for the error bits of one servo."""
+        return f"error bits {bits:#x}"
+
     @property
     @abstractmethod
     def is_alive(self) -> bool:

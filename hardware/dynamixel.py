@@ -32,7 +32,8 @@ _HEALTH = (table.TORQUE_ENABLE, table.HARDWARE_ERROR)
 _GOAL = (table.GOAL_POSITION, table.GOAL_POSITION)
 _WARMTH = (table.PRESENT_VOLTAGE, table.PRESENT_TEMPERATURE)
 _START_TOLERANCE = 0.02
-_LIMP_S = 0.4
+_LIMP_S = 0.25
+_SEARCH_S = 0.3
 _SYNC_WRITE = 0x83
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
@@ -84,7 +85,8 @@ class DynamixelBus(Bus):
             seen = inspect(self._wire, self.servo_map, self._port)
             if parts := [*seen.strange, *seen.setup]:
                 hint = "; `commission` writes the map's limits, mode and delay into the servos" if seen.setup else ""
-                raise BusError(f"{self._port}: {len(parts)} things are not as the map says: {'; '.join(parts)}{hint}")
+                things = f"{len(parts)} things are" if len(parts) > 1 else "one thing is"
+                raise BusError(f"{self._port}: {things} not as the map says: {'; '.join(parts)}{hint}")
             self._current_unit_a, self._wire.fast = seen.current_unit_a, seen.fast
             self._known, self._latched = True, ""
             self._clocks.forget()
@@ -163,6 +165,9 @@ class DynamixelBus(Bus):
             self._alive_or_raise()
             self._limp(self.servo_map.relaxes)
 
+    def spell(self, bits: int) -> str:
+        return table.describe_hardware_error(bits)
+
     def restart(self, name: str) -> None:
         """Start a servo again, the only way out of its hardware error; then shake hands and switch torque on anew."""
         with self._mutex:
@@ -234,7 +239,8 @@ class DynamixelBus(Bus):
         block, _ = self._block(*_GOAL)
         if not (lost := self._not_taken(block)).any():
             return
-        self._wire.write_group(table.GOAL_POSITION.address, raw(self._goal, table.GOAL_POSITION))
+        places = np.flatnonzero(lost).tolist()  # the others may be limp, for all we know
+        self._wire.write_group(table.GOAL_POSITION.address, raw(self._goal[places], table.GOAL_POSITION), places)
         block, _ = self._block(*_GOAL)
         if (lost := self._not_taken(block)).any():
             self._latched = f"{self._list(lost)} did not take the goal; a bus watchdog or a limit forbids it"
@@ -263,9 +269,15 @@ class DynamixelBus(Bus):
             if self._clocks.restarted is not None:
                 self._latched = f"{self._list(self._clocks.restarted)} restarted: torque off, settings lost"
                 raise BusError(f"{self._port}: {self._latched}; switch torque on anew") from error
-            silent = np.array([self._wire.ping(n) is None for n in self.servo_map.numbers.tolist()])
-            who = f"; no answer from {self._list(silent)}" if silent.any() else ""
-            raise BusError(f"{self._port}: {error}{who}") from error
+            raise BusError(f"{self._port}: {error}{self._who_is_silent()}") from error
+
+    def _who_is_silent(self) -> str:
+        silent, until_s = np.zeros(len(self._names), bool), time.monotonic() + _SEARCH_S
+        for place, number in enumerate(self.servo_map.numbers.tolist()):
+            if time.monotonic() > until_s:
+                return f"; no answer from {self._list(silent)} …"
+            silent[place] = self._wire.ping(number) is None
+        return f"; no answer from {self._list(silent)}" if silent.any() else ""
 
     # torque
 

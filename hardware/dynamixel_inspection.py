@@ -1,6 +1,5 @@
 """What hangs on a Dynamixel bus, beside what the servo map says."""
 
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ from .dynamixel_table import column
 from .dynamixel_wire import BadPacket, Wire
 
 _PATIENCE = 5
-_SECOND_CHANCES_S = 0.25
+_SECOND_CHANCES = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,12 +33,13 @@ def inspect(wire: Wire, servo_map: ServoMap, port: str) -> Inspection:
     """Read the EEPROM of every servo of a map. Raises `BusError` only if nobody answers."""
     found, strange, setup = [], [], []
     unit_a, fast = np.full(len(servo_map.channels), np.nan), True
-    until_s = time.monotonic() + _SECOND_CHANCES_S
+    chances = _SECOND_CHANCES
     for place, channel in enumerate(servo_map.channels):
         who = f"{channel.name} ({channel.number})"
         try:
-            value = _eeprom(wire, channel.number, until_s)
+            value = _eeprom(wire, channel.number, twice=chances > 0)
         except BadPacket as error:
+            chances -= error.silent
             strange.append(f"{who}: {error}" + ("" if error.silent else "; two servos with one identity?"))
             if len(strange) == _PATIENCE and not found:
                 raise BusError(f"{port}: {'; '.join(strange)} …: is the power on, and is the speed right?") from error
@@ -60,12 +60,12 @@ def inspect(wire: Wire, servo_map: ServoMap, port: str) -> Inspection:
     return Inspection(tuple(found), tuple(strange), tuple(setup), unit_a, fast)
 
 
-def _eeprom(wire: Wire, number: int, until_s: float) -> dict[table.Register, int]:
-    """EEPROM of one servo, asked for twice; but a missing answer costs time, so that ends at `until_s`."""
+def _eeprom(wire: Wire, number: int, *, twice: bool) -> dict[table.Register, int]:
+    """EEPROM of one servo; a damaged answer is asked for again, a missing one costs time and only if `twice`."""
     try:
         block = wire.read(number, 0, table.EEPROM_SIZE)
     except BadPacket as error:
-        if error.silent and time.monotonic() > until_s:
+        if error.silent and not twice:
             raise
         block = wire.read(number, 0, table.EEPROM_SIZE)
     return {r: int(column(block[None], 0, r)[0]) for r in table.REGISTERS if r.end <= table.EEPROM_SIZE}

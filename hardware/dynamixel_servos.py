@@ -123,12 +123,13 @@ class EmulatedServos:
         and `positions`, (m, 26) ticks, where the servos really were at `position_times_s`.
         """
         self.advance(now_s)
-        times, goals, torque = ([row[k] for row in self._goals] for k in range(3))
+        times = np.array([t for t, *_ in self._goals])
+        goals, torque = (np.array([row[k] for row in self._goals]).reshape(-1, len(self._names)) for k in (1, 2))
         self._goals.clear()
         return self._physics.moved() | {
-            "goals": np.reshape(goals, (-1, len(self._names))),
-            "goal_times_s": np.array(times),
-            "goal_torque": np.reshape(torque, (-1, len(self._names))),
+            "goals": goals,
+            "goal_times_s": times,
+            "goal_torque": torque,
             "goal": self._get(table.GOAL_POSITION),
             "position": self._physics.now.position_tick.copy(),
             "torque": self._torque,

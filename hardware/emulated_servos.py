@@ -97,10 +97,10 @@ class Physics:
 
     def moved(self) -> dict[str, np.ndarray]:
         """Where the servos were since the last call: `positions`, (n, 26) ticks, at `position_times_s`, (n,)."""
-        times, positions = [t for t, _ in self._moved], [p for _, p in self._moved]
+        times = np.array([t for t, _ in self._moved])
+        positions = np.array([p for _, p in self._moved]).reshape(-1, len(self.now.position_tick))
         self._moved.clear()
-        rows = np.reshape(positions, (-1, len(self.now.position_tick)))
-        return {"position_times_s": np.array(times), "positions": rows}
+        return {"position_times_s": times, "positions": positions}
 
 
 __all__ = ["Behind", "LaggedServos", "Physics", "Present"]

@@ -248,8 +248,8 @@ class Guard:
         worst = int(np.argmax(np.maximum(self._low - pose, pose - self._high)))
         raise CommandRejected(
             "range",
-            f"got {pose[worst]:.3f} for {SERVO_NAMES[worst]}, allowed {self._low[worst]:.3g} to "
-            f"{self._high[worst]:.3g}",
+            f"got {pose[worst]:{'.3f' if abs(pose[worst]) < 10 else '.3g'}} for {SERVO_NAMES[worst]}, allowed "
+            f"{self._low[worst]:.3g} to {self._high[worst]:.3g}",
         )
 
     def _too_fast(self, rule: str, size: np.ndarray, allowed: np.ndarray, gap_s: float) -> NoReturn:

@@ -24,6 +24,8 @@ ROUNDING = 0.01
 """A bus may round a command to its servos' ticks by this much, no further."""
 FAILED_READS = 3
 """So many in a row stop the robot."""
+FAILED_FOR_S = 0.3
+"""So do two or more that took this long together; the Guard would not wait for a third one."""
 _READ_AFTER_S = 0.2
 _log = logging.getLogger(__name__)
 
@@ -55,7 +57,7 @@ class GuardedBus:
         self._bus, self._on_event, self._clock = bus, on_event, clock
         self._lock = threading.RLock()
         self._closed = threading.Event()
-        self._limp, self._failed_reads, self._read_s = True, 0, -np.inf
+        self._limp, self._failed_reads, self._read_s, self._good_read_s = True, 0, -np.inf, -np.inf
         try:
             self.found = bus.handshake()
             limits = (limits or Limits()).within(*stored_range(self.found, bus.servo_map))
@@ -108,10 +110,14 @@ class GuardedBus:
             except BusError as error:
                 self._failed_reads += 1
                 self._tell(Event(self._read_s, "read", "bus", str(error)))
-                if self._failed_reads >= FAILED_READS:
+                long = self._failed_reads > 1 and self._clock() - self._good_read_s > FAILED_FOR_S
+                if self._failed_reads >= FAILED_READS or long:
                     self.stop("bus", f"{self._failed_reads} reads in a row failed: {error}")
                 raise
-            self._failed_reads = 0
+            self._failed_reads, self._good_read_s = 0, self._clock()
+            if feedback.error is not None and feedback.error.any():
+                worst = int(np.argmax(feedback.error))
+                self.stop("alarm", f"{SERVO_NAMES[worst]}: {self._bus.spell(int(feedback.error[worst]))}")
             if self._bus.capabilities.feedback or feedback.error is not None:
                 self.guard.observe(feedback)
             self._obey()
@@ -139,13 +145,14 @@ class GuardedBus:
             self._obey()
 
     def rearm(self) -> None:
-        """Switch torque on again, at the pose in which the servos stand.
+        """Shake hands and switch torque on again, at the pose in which the servos stand.
 
         Raises `CommandRejected` if nobody may stand there, or `BusError`; then the robot stays stopped.
         """
         with self._lock:
             if self._closed.is_set():
                 raise BusError("the bus is closed; open it anew")
+            self._bus.handshake()  # what has restarted, or was exchanged, is known again
             self._switch_on()
 
     def close(self) -> None:
@@ -183,6 +190,7 @@ class GuardedBus:
                 )
         self.guard.rearm(standing, time_s=self._clock())
         self._failed_reads, self._read_s, self._limp = 0, -np.inf, False
+        self._good_read_s = self._clock()
         try:
             self._bus.torque(True)
             self._write(self.guard.check(standing, self._clock()))

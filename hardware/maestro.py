@@ -145,6 +145,9 @@ class MaestroBus(Bus):
                 "; set every channel to servo, with a range that holds the servo map's"
             )
 
+    def spell(self, bits: int) -> str:
+        return spell(bits)
+
     def relax(self) -> None:
         self._open()
         self._send_ticks(np.where(self.servo_map.relaxes, 0, self._sent_tick))

@@ -26,9 +26,7 @@ FAULTS: dict[str, str] = {
     "narrow": "the board's own range for the servo ends at `value` quarter microseconds (6000 if 0)",
     "unset": "the servo's channel gets no pulses, as one that is set to be an input",
     "noise": "a byte that is no command arrives at the board",
-    "swap": "the boards have exchanged their device numbers, in turn",
     "crawl": "the servo's channel has got a speed limit of `value` (2 if 0), as the board's own script can set it",
-    "script": "the board's own script moves the servo to `value` quarter microseconds (6000 if 0)",
 }
 """Faults of emulated boards, beside those of the line; a servo's name stands for its board."""
 
@@ -120,9 +118,6 @@ class MaestroBoards:
                 board.restart(now_s)
             elif fault.kind == "noise":
                 board.fail(_PROTOCOL)
-        if fault.kind == "swap":
-            for board, other in zip(self._boards, self._boards[1:] + self._boards[:1], strict=True):
-                board.number = other.true_number
         for board, channel in [self._place[fault.servo]] if fault.servo else self._place.values():
             if fault.kind == "narrow":
                 board.highest[channel] = fault.value or 6000
@@ -130,8 +125,6 @@ class MaestroBoards:
                 board.highest[channel] = 0
             elif fault.kind == "crawl":
                 board.speed[channel] = fault.value or 2
-            elif fault.kind == "script":
-                board.set_target(channel, int(fault.value) or 6000)
             board.set_target(channel, int(board.target[channel]))
         self._advance(now_s)
 
