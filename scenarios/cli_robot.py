@@ -18,6 +18,10 @@ Map = Annotated[
 @app.command()
 def emulate(
     bus: Annotated[str, typer.Option(help="[bold]dynamixel[/] or [bold]maestro[/].")] = "dynamixel",
+    individual: Annotated[
+        int | None,
+        typer.Option(min=0, help="A robot with servos, linkages and skin of its own, by number.", show_default="none"),
+    ] = None,
     servo_map: Map = None,
     seconds: Annotated[float | None, typer.Option(min=0.0, help="End by itself.", show_default="Ctrl-C")] = None,
     as_json: Json = False,
@@ -26,11 +30,12 @@ def emulate(
 
     \b
     duchenne robot emulate                           prints the port to use
+    duchenne robot emulate --individual 3            another robot than the twin thinks, one servo turned round
     duchenne robot emulate --bus maestro             hobby servos on two Pololu boards, no feedback
     """
     from .robot import run_emulate
 
-    sys.exit(run_emulate(bus, servo_map=servo_map, seconds=seconds, as_json=as_json))
+    sys.exit(run_emulate(bus, individual=individual, servo_map=servo_map, seconds=seconds, as_json=as_json))
 
 
 @app.command()

@@ -166,9 +166,11 @@ class Performance:
                 take.latencies_ms.append((time.perf_counter() - started) * 1e3)
             self._send(command, frame.time_s, take)
         if sighting.face is not None:
-            if self.still:
-                command = self._settle(frame.time_s, take)
-            self._record(frame, sighting.face, command, take)
+            try:
+                if self.still:
+                    command = self._settle(frame.time_s, take)
+            finally:  # a robot that fails on the way has shown something, too
+                self._record(frame, sighting.face, command, take)
 
     def _calibrate(self, face: Face, take: Take) -> None:
         """Learn the person's face at rest; until that is done the robot rests."""

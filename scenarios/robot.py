@@ -2,12 +2,15 @@
 
 import contextlib
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ..hardware.bus import Bus, Found, ServoMap
 from ..hardware.dynamixel_table import describe_hardware_error
+from ..hardware.emulated_servos import Behind, LaggedServos
 from ..sim.errors import BusError
 from ..sim.robot.servo import SERVOS
 from ..twin.port import emulate, open_bus
@@ -15,11 +18,20 @@ from . import console
 
 
 def run_emulate(
-    kind: str, *, servo_map: Path | None = None, seconds: float | None = None, as_json: bool = False
+    kind: str,
+    *,
+    individual: int | None = None,
+    servo_map: Path | None = None,
+    seconds: float | None = None,
+    as_json: bool = False,
 ) -> int:
-    """Play a face on its bus, behind a port, until Ctrl-C or for some seconds; see `duchenne robot emulate --help`."""
+    """Play a face on its bus, behind a port, until Ctrl-C or for some seconds; see `duchenne robot emulate --help`.
+
+    individual: number of the robot as it was built, with servos, linkages and skin of its own; None is servos alone.
+    """
     layout = None if servo_map is None else ServoMap.load(servo_map)
-    with emulate(kind, layout) as emulator, contextlib.suppress(KeyboardInterrupt):
+    behind = LaggedServos.at_rest if individual is None else _hidden(individual)
+    with emulate(kind, layout, behind) as emulator, contextlib.suppress(KeyboardInterrupt):
         where = f"{kind}:{emulator.port}"
         commands = [f"duchenne mirror --robot {where}", f"duchenne robot status {where}"]
         if as_json:
@@ -52,6 +64,13 @@ def run_commission(where: str, *, servo_map: Path | None = None, as_json: bool =
                 "numbers, a fixed baud rate, a serial timeout of 0.5 s and 'on startup or error: off' for every channel"
             )
         return _tell(where, bus, bus.commission(), as_json)
+
+
+def _hidden(individual: int) -> Callable[[ServoMap], Behind]:
+    from ..hardware.hidden_face import HiddenFace
+    from ..sim.robot.individual import Individual
+
+    return partial(HiddenFace.behind, Individual.sample(np.random.default_rng(individual)), None)
 
 
 def _tell(where: str, bus: Bus, found: tuple[Found, ...], as_json: bool) -> int:

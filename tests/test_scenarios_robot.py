@@ -4,10 +4,16 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from duchenne.scenarios import robot
+from duchenne.hardware.bus import Feedback
+from duchenne.hardware.guard import Event
+from duchenne.scenarios import mirror, robot
+from duchenne.scenarios.replay import commands
 from duchenne.sim.errors import BusError
+from duchenne.sim.robot.servo import REST_COMMAND
+from duchenne.twin.log import Log
 from duchenne.twin.port import emulate
 
 
@@ -51,3 +57,33 @@ def test_emulate_says_where_and_ends_with_ctrl_c():
     started.send_signal(signal.SIGINT)
     assert started.wait(10) == 0
     assert not os.path.exists(port)
+
+
+def test_mirror_on_a_bus_keeps_a_log_and_goes_back_to_rest(tmp_path, capsys):
+    assert mirror.run("portrait", tmp_path, render=False, robot="emulated:dynamixel", as_json=True) == 0
+    told = json.loads(capsys.readouterr().out)
+    log = Log(told["files"]["log"])
+    assert log.complete
+    rows = commands(log)
+    assert np.abs([command for _, command in rows] - REST_COMMAND).max() > 0.1
+    np.testing.assert_allclose(rows[-1][1], REST_COMMAND, atol=0.005)
+    assert len(list(log.only(Feedback))) > 0.9 * len(rows)
+    assert log.about["robot"] == "emulated:dynamixel"
+
+
+def test_a_cable_pulled_in_the_middle_is_told_and_loses_nothing(tmp_path, monkeypatch, capsys):
+    settle = mirror.Performance._settle
+
+    def pull_the_cable(performance, time_s, take):
+        performance.session.face.emulator.inject("unplug", after_s=0.4)
+        return settle(performance, time_s, take)
+
+    monkeypatch.setattr(mirror.Performance, "_settle", pull_the_cable)
+    assert mirror.run("portrait", tmp_path, render=False, robot="emulated:dynamixel", as_json=True) == 2
+    told = json.loads(capsys.readouterr().out)
+    assert "port" in told["problem"]
+    log = Log(told["files"]["log"])
+    assert log.complete
+    assert len(commands(log)) >= 5
+    assert any(entry.what.what == "stop" for entry in log.only(Event))
+    assert (tmp_path / "report.html").exists()

@@ -15,6 +15,7 @@ from typing import Protocol, Self
 import numpy as np
 
 from ..hardware.bus import Bus, Capabilities, Feedback, Found, ServoMap
+from ..hardware.emulated_servos import Behind, LaggedServos
 from ..hardware.emulator import Emulator
 from ..hardware.guard import Event, Guard
 from ..hardware.guard_limits import Limits
@@ -358,17 +359,22 @@ def open_bus(where: str, servo_map: ServoMap | None = None) -> Bus:
     return bus(port, servo_map, baud=int(baud)) if baud else bus(port, servo_map)
 
 
-def emulate(kind: str, servo_map: ServoMap | None = None) -> Emulator:
-    """An emulated bus, dynamixel or maestro, in a process of its own; open `kind:emulator.port`."""
+def emulate(
+    kind: str, servo_map: ServoMap | None = None, behind: Callable[[ServoMap], Behind] = LaggedServos.at_rest
+) -> Emulator:
+    """An emulated bus, dynamixel or maestro, in a process of its own; open `kind:emulator.port`.
+
+    behind: makes the physics in that process; servos alone, or another robot (`hidden_face.HiddenFace`).
+    """
     if kind == "dynamixel":
         from ..hardware.dynamixel_emulator import DynamixelEmulator
         from ..hardware.dynamixel_table import default_map
 
-        return DynamixelEmulator(servo_map or default_map())
+        return DynamixelEmulator(servo_map or default_map(), behind=behind)
     if kind == "maestro":
         from ..hardware.maestro_emulator import MaestroEmulator
 
-        return MaestroEmulator(servo_map)
+        return MaestroEmulator(servo_map, behind=behind)
     raise VocabularyError(f"emulated bus: got {kind!r}; allowed are dynamixel, maestro")
 
 
