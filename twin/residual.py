@@ -85,7 +85,7 @@ class ResidualMonitor:
         # Features: one, the twin's speed (a difference in time), its torque (a difference in stiffness).
         self._position = Residual(Prior(sd=(0.02, 0.03, 0.3), floor=0.003), **known)
         self._current = Residual(Prior(sd=(0.1, 0.1, 5.0), floor=0.01), **known)
-        self._skin = Residual(Prior(sd=(0.1, 0.05), floor=0.01), **known)
+        self._skin = Residual(Prior(sd=(0.1, 0.05, 0.2), floor=0.01), **known)  # one, speed, distance from rest
         self._shapes: Array | None = None
         self._projector = np.empty((0, 0))
         self._off_m, self._usual_m, self._pictures, self._pictured_s = np.zeros((468, 3)), np.zeros((468, 3)), 0, 0.0
@@ -120,7 +120,7 @@ class ResidualMonitor:
         seen = np.asarray(landmarks_m, float)
         if seen.shape != (mesh.VERTEX_COUNT, 3) or not np.isfinite(seen).all():
             raise InputError(f"monitor: got landmarks of shape {seen.shape}; allowed are finite (468, 3), in metres")
-        expected, speed = shadow.landmarks_at(taken_s)
+        expected, speed, distance = shadow.landmarks_at(taken_s)
         if self._shapes is None:
             self._shapes = servo_shapes().reshape(len(_SKIN), -1)
             normal = self._shapes @ self._shapes.T + _RIDGE_M**2 * np.eye(len(_SKIN))
@@ -128,7 +128,7 @@ class ResidualMonitor:
         off_m = seen - expected
         off = np.zeros(len(SERVOS))
         off[_SKIN] = self._projector @ off_m.ravel()
-        self._skin.add(taken_s, off, np.stack([np.ones(len(SERVOS)), speed], axis=-1))
+        self._skin.add(taken_s, off, np.stack([np.ones(len(SERVOS)), speed, distance], axis=-1))
         if self._skin.is_learning:
             self._pictures += 1
             self._usual_m += (off_m - self._usual_m) / self._pictures

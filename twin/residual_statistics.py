@@ -12,7 +12,7 @@ AVERAGE_S = 0.4
 _CLIP = 20.0
 """One wild value must not make an alarm."""
 _BLOCK_S = 2.0
-_SMALLEST_THRESHOLD = 3.0
+_SMALLEST_THRESHOLD = 4.0
 _INDEPENDENT = 0.1
 """Successive residuals resemble each other: ten of them count as one."""
 _TAIL = 0.9

@@ -32,7 +32,7 @@ class Shadow:
         self._robots = RobotFaces(1, threads=1) if robots is None else robots
         self._step_s = float(self._robots.model.opt.timestep)
         self._command, self._until_s = np.array(start, float), time_s
-        self._past: deque[tuple[float, Array, Array]] = deque()
+        self._past: deque[tuple[float, Array, Array, Array]] = deque()
         if np.abs(self._command - REST_COMMAND).max() > 0:
             self._hold(round(_SETTLES_S / self._step_s))
         self.state: FaceState = self._robots.state()[0]
@@ -51,7 +51,7 @@ class Shadow:
         self._hold(steps)
         self._until_s += steps * self._step_s
         self.state = self._robots.state()[0]
-        self._past.append((self._until_s, align(self.state.vertices_m), self.speed_per_s))
+        self._past.append((self._until_s, align(self.state.vertices_m), self.speed_per_s, self.position - REST_COMMAND))
         while self._past[0][0] < self._until_s - REMEMBERS_S:
             self._past.popleft()
 
@@ -70,8 +70,9 @@ class Shadow:
         """What each servo exerts, (26,)."""
         return self._robots.servo_nm(_ONE)[0]
 
-    def landmarks_at(self, time_s: float) -> tuple[Array, Array]:
-        """Aligned landmarks, (468, 3) m, at a time within `REMEMBERS_S`, and the servos' speeds then, (26,) 1/s.
+    def landmarks_at(self, time_s: float) -> tuple[Array, Array, Array]:
+        """What was at a time within `REMEMBERS_S`: aligned landmarks, (468, 3) m, and of the servos the speeds, (26,)
+        1/s, and distances from rest, (26,) in command units.
 
         Raises `InputError` for a time that is forgotten, or yet to come.
         """
@@ -83,8 +84,11 @@ class Shadow:
         before = max(after - 1, 0)
         span = times[after] - times[before]
         share = float(np.clip((time_s - times[before]) / span, 0, 1)) if span > 0 else 1.0
-        (_, face0, speed0), (_, face1, speed1) = self._past[before], self._past[after]
-        return face0 + share * (face1 - face0), speed0 + share * (speed1 - speed0)
+        face, speed, distance = (
+            one + share * (other - one)
+            for one, other in zip(self._past[before][1:], self._past[after][1:], strict=True)
+        )
+        return face, speed, distance
 
     def _hold(self, steps: int) -> None:
         if self._robots.hold(_ONE, self._command[None], steps).any():
