@@ -115,9 +115,9 @@ class GuardedBus:
                     self.stop("bus", f"{self._failed_reads} reads in a row failed: {error}")
                 raise
             self._failed_reads, self._good_read_s = 0, self._clock()
-            if feedback.error is not None and feedback.error.any():
-                worst = int(np.argmax(feedback.error))
-                self.stop("alarm", f"{SERVO_NAMES[worst]}: {self._bus.spell(int(feedback.error[worst]))}")
+            if feedback.error is not None and (bits := np.nan_to_num(feedback.error)).any():
+                worst = int(np.argmax(bits))
+                self.stop("alarm", f"{SERVO_NAMES[worst]}: {self._bus.spell(int(bits[worst]))}")
             if self._bus.capabilities.feedback or feedback.error is not None:
                 self.guard.observe(feedback)
             self._obey()

@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 _TIMES, _PAUSE_S = 3, 0.02
-_TRY_FOR_S = 2.0
+_TRY_FOR_S = 1.0
 _GOODBYE = b"."
 
 

@@ -226,27 +226,59 @@ def test_its_thread_does_the_watching(bus):
         assert bus.said[-1] == "relax"
 
 
-@pytest.mark.parametrize(
-    "way",
-    ["SIGTERM", "forgotten", *(pytest.param(w, marks=pytest.mark.slow) for w in ("raise", "exit", "SIGHUP", "SIGINT"))],
-)
-def test_torque_is_off_on_every_way_out(way, tmp_path):
-    program = f"""
+_WAYS = {
+    "raise": 1, "exit": 3, "SIGTERM": -signal.SIGTERM, "SIGHUP": -signal.SIGHUP, "SIGINT": -signal.SIGINT, "forgotten": 0,
+}  # fmt: skip
+_PROGRAM = """
 import os, sys, time, signal
 from pathlib import Path
-sys.path.insert(0, {os.path.dirname(__file__)!r})
+folder, here, *ways = sys.argv[1:]
+sys.path.insert(0, here)
 from test_hardware_guarded import FakeBus, GuardedBus
-class Bus(FakeBus):
-    def close(self): Path({str(tmp_path / "closed")!r}).touch()
-guarded = GuardedBus(Bus())
-if {way!r} == "raise":
-    with guarded: raise RuntimeError
-if {way!r} == "exit": sys.exit(3)
-if {way!r}.startswith("SIG"):
-    os.kill(os.getpid(), getattr(signal, {way!r}))
-    time.sleep(5)
+children = {}
+for way in ways:
+    if child := os.fork():
+        children[way] = child
+        continue
+    children = {}
+    class Bus(FakeBus):
+        def close(self): (Path(folder) / way).touch()
+    guarded = GuardedBus(Bus())
+    if way == "raise":
+        with guarded: raise RuntimeError
+    if way == "exit": sys.exit(3)
+    if way.startswith("SIG"):
+        os.kill(os.getpid(), getattr(signal, way))
+        time.sleep(5)
+    break
+for way, child in children.items():
+    print(way, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60)
-    assert (tmp_path / "closed").exists(), done.stderr.decode()
-    expected = {"raise": 1, "exit": 3, "SIGTERM": -signal.SIGTERM, "SIGHUP": -signal.SIGHUP, "forgotten": 0}
-    assert done.returncode == expected.get(way, done.returncode)
+
+
+def test_torque_is_off_on_every_way_out(tmp_path):
+    command = [sys.executable, "-c", _PROGRAM, str(tmp_path), os.path.dirname(__file__), *_WAYS]
+    done = subprocess.run(command, capture_output=True, timeout=60, text=True)
+    ended = dict(line.split() for line in done.stdout.splitlines())
+    assert {way: int(code) for way, code in ended.items()} == _WAYS, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == set(_WAYS)
+
+
+def test_an_alarm_is_told_in_words(bus, guarded):
+    bus.read = lambda: Feedback(time_s=bus.now, error=np.where(np.arange(26) == index("jaw"), 4.0, np.nan))
+    guarded.read()
+    assert guarded.stopped == "alarm: jaw: error bits 0x4"
+    assert bus.said[-1] == "relax"
+
+
+def test_arming_shakes_hands_again(bus, guarded):
+    asked = []
+    bus.handshake = lambda: asked.append("hands") or ()
+    guarded.stop()
+    guarded.rearm()
+    assert asked == ["hands"]
+    bus.broken = "read"
+    guarded.stop()
+    with pytest.raises(BusError):
+        guarded.rearm()
+    assert guarded.stopped
