@@ -71,8 +71,8 @@ class RobotTwin(RegressorMixin, BaseEstimator):
 
     Every servo of the real robot drives the fields that its counterparts in the simulation have, as the tracker sees
     them, each with an unknown gain (`ROLES`). What remains is learnt by two Gaussian processes, one above and one
-    below, as the two linkages know little of each other. Fitted: gains_ of `ROLES` in order; upper_ and lower_, the
-    processes; n_parameters_.
+    below, as the two linkages know little of each other. Fitted: gains_ of `ROLES` in order and gain_size_, what
+    is typical of them; upper_ and lower_, the processes; n_parameters_.
     """
 
     def fit(self, X: ArrayLike, y: ArrayLike, clips: ArrayLike | None = None) -> Self:
@@ -82,16 +82,16 @@ class RobotTwin(RegressorMixin, BaseEstimator):
         self._mean, self._middle = faces.mean(0), moved[:, servos].mean(0)
         driven, centred = moved[:, servos] - self._middle, faces - self._mean
         spread = np.eye(len(moved)) * np.sum(centred**2) / len(moved) / 20  # a quarter, over some five axes
-        gains = most_probable_gains(driven, [(spread, fields, centred)])
+        gains, _ = most_probable_gains(driven, [(spread, fields, centred)])
         self.upper_, self.lower_ = Process(), Process()
         halves = ((self.upper_, UPPER), (self.lower_, ~UPPER))
         for process, half in halves:
             process.fit(moved, centred[:, half] - (driven * gains) @ fields[:, half], labels)
         told = [(process.covariance(), fields[:, half], centred[:, half]) for process, half in halves]
-        self.gains_ = most_probable_gains(driven, told)
+        self.gains_, self.gain_size_ = most_probable_gains(driven, told)
         for process, half in halves:
             process.tell(centred[:, half] - (driven * self.gains_) @ fields[:, half])
-        self.n_parameters_ = len(self.gains_) + self.upper_.n_parameters_ + self.lower_.n_parameters_
+        self.n_parameters_ = len(self.gains_) + 1 + self.upper_.n_parameters_ + self.lower_.n_parameters_
         return self
 
     def predict(self, X: ArrayLike) -> Array:

@@ -21,6 +21,7 @@ _CONSTANT = 100.0
 _DOUBT = 60.0
 """Weight of the prior on the logarithms of a process's numbers, over rows, beside the percentage that is missed."""
 _STEPS = 40
+_ROUNDS = 30
 _RANK = 40
 """Axes of the outputs on which the search looks."""
 _LEAST_SPREAD = 1e-6
@@ -110,18 +111,24 @@ class Process:
         return minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS}).x
 
 
-def most_probable_gains(driven: Array, told: Sequence[tuple[Array, Array, Array]]) -> Array:
-    """Gains (G,) of fields that are driven (N, G), a priori 1 in size and of either sign.
+def most_probable_gains(driven: Array, told: Sequence[tuple[Array, Array, Array]]) -> tuple[Array, float]:
+    """Gains (G,) of fields that are driven (N, G), a priori of either sign and of one size, and that size.
 
     told: for every group of outputs their covariance over the rows (N, N) beside the fields, fields (G, R), outputs
-    (N, R).
+    (N, R). The size is that of greatest likelihood, by expectation and maximisation.
     """
-    curvature, slope = np.eye(driven.shape[1]), np.zeros(driven.shape[1])
+    count = driven.shape[1]
+    curvature, slope = np.zeros((count, count)), np.zeros(count)
     for covariance, fields, outputs in told:
         explained = np.linalg.solve(covariance, np.c_[driven, outputs])
-        curvature += (driven.T @ explained[:, : len(slope)]) * (fields @ fields.T)
-        slope += np.sum((driven.T @ explained[:, len(slope) :]) * fields, axis=1)
-    return np.linalg.solve(curvature, slope)
+        curvature += (driven.T @ explained[:, :count]) * (fields @ fields.T)
+        slope += np.sum((driven.T @ explained[:, count:]) * fields, axis=1)
+    gains, size = np.zeros(count), 1.0
+    for _ in range(_ROUNDS):
+        spread = np.linalg.inv(curvature + np.eye(count) / size)
+        gains = spread @ slope
+        size = float(np.mean(gains**2 + np.diag(spread)))
+    return gains, float(np.sqrt(size))
 
 
 @jax.jit

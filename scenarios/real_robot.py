@@ -61,6 +61,7 @@ def _write_parameters(physics: PhysicsTwin, twin: RobotTwin, path: Path) -> None
         table.writerows(
             ("twin", name, f"{gain:.4f}", "1") for name, gain in zip(counterparts, twin.gains_, strict=True)
         )
+        table.writerow(("twin", "size of a typical gain", f"{twin.gain_size_:.4f}", "1"))
         for where, process in (("above", twin.upper_), ("below", twin.lower_)):
             lengths = zip(SERVOS, process.lengths_, strict=True)
             table.writerows(
@@ -111,10 +112,13 @@ def _notes(figures: dict[str, float]) -> list[str]:
         "The physics sees through the tracker: MediaPipe's space of faces, learnt from 900 rendered faces of the "
         "simulated robot, holds .97 of the real robot's variance in 40 modes.",
         f"The twin has {figures['parameters_twin']:.0f} numbers: how much of the simulated robot's servos, as the "
-        "tracker shows them, is in every real one, and lengths, amplitude and noise of what is learnt of the rest, "
-        "above and below the middle of the face. The same without the simulated robot stands beside it.",
+        "tracker shows them, is in every real one, how large that is as a rule, and lengths, amplitude and noise of "
+        "what is learnt of the rest, above and below the middle of the face. The same without the simulated robot "
+        "stands beside it.",
         "Fields of the simulated robot have cosines of .6 to .9 with the real ones for the inner brow, lips, corners "
         "and jaw, and less than .35 for the lids and the outer brow.",
+        "Strokes are no guide to commands where a servo hardly moved: mouth4 and mouth5 are at one end in most rows, "
+        "and beyond that the physics fails. The twin shrinks what it has not seen.",
         "The ceiling comes from a single command that was given twice; it is rough.",
     ]
 

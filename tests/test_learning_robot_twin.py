@@ -101,7 +101,9 @@ def test_gains_are_found_from_halves_together(rng):
     driven, fields, gains = rng.normal(size=(30, 3)), rng.normal(size=(3, 40)), np.array([0.5, -1.0, 0.2])
     outputs, noise = (driven * gains) @ fields, 1e-4 * np.eye(30)
     told = [(noise, fields[:, half], outputs[:, half]) for half in (slice(0, 25), slice(25, 40))]
-    np.testing.assert_allclose(most_probable_gains(driven, told), gains, atol=1e-3)
+    found, size = most_probable_gains(driven, told)
+    np.testing.assert_allclose(found, gains, atol=1e-3)
+    assert size == pytest.approx(np.sqrt(np.mean(gains**2)), rel=1e-2)
 
 
 def test_parts_share_no_clip_and_hold_every_row():
