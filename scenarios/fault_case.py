@@ -118,6 +118,8 @@ def _goes_on(trial: Trial, case: Case) -> tuple[str, dict[str, float]]:
     ]
     if case.says and not any(re.search(case.says, words) for words in told):
         trial.problems.append(f"nobody was told of {case.says!r}")
+    if not case.says and len(trial.errors) > 1:
+        trial.problems.append(f"{len(trial.errors)} errors where nobody need notice")
     return "went on" + (f"; told: {_brief(told[0])}" if told else ", nothing to tell"), {}
 
 

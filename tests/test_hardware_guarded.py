@@ -227,7 +227,8 @@ def test_its_thread_does_the_watching(bus):
 
 
 _WAYS = {
-    "raise": 1, "exit": 3, "SIGTERM": -signal.SIGTERM, "SIGHUP": -signal.SIGHUP, "SIGINT": -signal.SIGINT, "forgotten": 0,
+    "raise": 1, "exit": 3, "SIGTERM": -signal.SIGTERM, "SIGHUP": -signal.SIGHUP, "SIGINT": -signal.SIGINT,
+    "forgotten": 0,
 }  # fmt: skip
 _PROGRAM = """
 import os, sys, time, signal
