@@ -12,7 +12,8 @@ AVERAGE_S = 0.4
 _CLIP = 20.0
 """One wild value must not make an alarm."""
 _BLOCK_S = 2.0
-_SMALLEST_THRESHOLD = 4.0
+_SMALLEST_THRESHOLD = 5.0
+"""In later play there are poses that the first minute did not show, where the twin's error is another."""
 _INDEPENDENT = 0.1
 """Successive residuals resemble each other: ten of them count as one."""
 _TAIL = 0.9
