@@ -15,13 +15,13 @@ APT := DEBIAN_FRONTEND=noninteractive apt-get -qq
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo    set up, then mirror a portrait on the simulated face into out/demo"
+	@echo "make demo    set up, then let a robot smile with a simulated person, into out/demo"
 	@echo "make test    set up, then run ruff, pyright and the tests"
 	@echo "make setup   only set up: $(VENV), packages, OpenGL libraries, the face model"
 	@echo "make clean   remove $(VENV), out and all caches"
 
 demo: $(VENV)/.ready
-	$(BIN)/duchenne mirror portrait --out out/demo
+	$(BIN)/duchenne coexpress --out out/demo
 
 test: lint
 	$(BIN)/python -m pytest

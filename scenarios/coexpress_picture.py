@@ -144,10 +144,11 @@ def _moment(figure: Figure, story: Story, strip: Strip, timings: Mapping[str, Ti
         strip.moment[who].draw(axes)
         bottom = top_in - 0.1 - _LARGE_IN - 0.24
         _bar(figure, left, bottom, share, colour, width_in=_LARGE_IN, height_in=0.16)
-        text = f"{100 * share:.0f} % of the {_noun(strip.act)} is there"
-        if who in timings:
-            text += f"; arrives {said(timings[who].asynchrony_s)}" if np.isfinite(timings[who].asynchrony_s) else ""
-        figure.text(left / _WIDTH_IN, (bottom - 0.3) / whole, text, fontsize=13, fontweight="bold", color=colour)
+        verdict = said(timings[who].asynchrony_s) if who in timings else ""
+        there = f"{100 * share:.0f} % of the {_noun(strip.act)}"
+        for x, side, text in ((left, "left", there), (left + _LARGE_IN, "right", verdict)):
+            y = (bottom - 0.3) / whole
+            figure.text(x / _WIDTH_IN, y, text, fontsize=13.5, fontweight="bold", color=colour, ha=side)
 
 
 _LABELS = {

@@ -34,7 +34,7 @@ class Finding:
 
 
 def run(*, mend: bool, as_json: bool) -> int:
-    """Examine the machine and print the findings. Returns 0 if `duchenne mirror` can run, else 2."""
+    """Examine the machine and print the findings. Returns 0 if `duchenne coexpress` and `mirror` can run, else 2."""
     with console.status("looking …"):
         findings = examine(mend=mend)
     missing = [f for f in findings if f.status == "missing"]
@@ -45,7 +45,7 @@ def run(*, mend: bool, as_json: bool) -> int:
         if finding.mend and finding.status != "ok":
             console.print(f"{finding.name}: {finding.mend}", soft_wrap=True, highlight=False, markup=False)
     if not missing:
-        console.print("Everything that `duchenne mirror` needs is here.")
+        console.print("Everything that `duchenne coexpress` and `duchenne mirror` need is here.")
     if as_json:
         counts = {status: sum(f.status == status for f in findings) for status in ("ok", "missing", "optional")}
         emit(counts, findings=[asdict(f) for f in findings])
