@@ -49,10 +49,12 @@ class HiddenFace:
         self._individual, self._map = individual, servo_map
         self._faces = IndividualFaces(individual, timestep_s=self.period_s)
         self._everyone = np.arange(1)
+        self._ticks_per_unit = np.array([c.direction * c.ticks_per_unit for c in servo_map.channels])
         self._temperature = np.full(len(SERVOS), _ROOM_C)
         self._held_tick = np.full(len(SERVOS), np.nan)
         self._light = None if light is None else _mapped(light)
         self._steps = 0
+        self._now = self._look_inside()
         self._show()
 
     @classmethod
@@ -61,24 +63,28 @@ class HiddenFace:
         return cls(individual, servo_map, light)
 
     def present(self) -> Present:
-        shaft = self._individual.shaft(self._faces.servo_rad(self._everyone)[0])
-        signed = np.array([c.direction * c.ticks_per_unit for c in self._map.channels])
-        tick = self._map.rest_ticks + signed * (shaft - REST_COMMAND)
-        current = _IDLE_A + _STALL_A * np.abs(self._faces.torque_share()[0])
-        return Present(tick, current, self._temperature.copy())
+        return self._now
 
     def step(self, goal_tick: np.ndarray, torque: np.ndarray, dt_s: float) -> Present:
-        now = self.present().position_tick
+        if not torque.any():
+            return self._now  # nothing moves; there is nothing to catch up with
+        now = self._now.position_tick
         self._held_tick = np.where(torque | np.isnan(self._held_tick), now, self._held_tick)
         goal = np.where(torque, goal_tick, self._held_tick)
         self._faces.hold(self._everyone, self._map.to_command(goal)[None], 1)
         self._steps += 1
         if self._steps % _LIGHT_EVERY == 0:
             self._show()
-        present = self.present()
-        heat = _ROOM_C + _HEATING_C * self._faces.torque_share()[0] ** 2
-        self._temperature = self._temperature + (heat - self._temperature) * dt_s / _HEATING_S
-        return present
+        self._now = self._look_inside(dt_s)
+        return self._now
+
+    def _look_inside(self, dt_s: float = 0.0) -> Present:
+        shaft = self._individual.shaft(self._faces.servo_rad(self._everyone)[0])
+        tick = self._map.rest_ticks + self._ticks_per_unit * (shaft - REST_COMMAND)
+        share = np.abs(self._faces.torque_share()[0])
+        warmer = _ROOM_C + _HEATING_C * share * share - self._temperature
+        self._temperature = self._temperature + warmer * dt_s / _HEATING_S
+        return Present(tick, _IDLE_A + _STALL_A * share, self._temperature)
 
     def _show(self) -> None:
         if self._light is None:

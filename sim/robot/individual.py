@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import InputError
 from ..skin import SkinMaterial
 from ..skin_fast import FastSkin
-from .face import CONTROL_PERIOD_S, RobotFaces
+from .face import CONTROL_PERIOD_S, FaceState, RobotFaces
 from .face_skin import default_skin, linear_skin, robot_sheet
 from .mechanism import MOVING, PORTS, MechanismConfig, Tendon, build
 from .servo import EXPRESSIVE, REST_COMMAND, SERVOS, to_command, to_rad
@@ -168,8 +168,8 @@ class IndividualFaces(RobotFaces):
     def hold(self, ids: np.ndarray, commands: np.ndarray, steps: int) -> np.ndarray:
         return super().hold(ids, to_command(self.individual.crank_rad(commands)), steps)
 
-    def settled(self, commands: np.ndarray, *, way_s: float = 0.4, wait_s: float = 0.6) -> np.ndarray:
-        """Vertices (N, 468, 3) m at rest in commands (N, 26), each gone to from the rest pose."""
+    def settled(self, commands: np.ndarray, *, way_s: float = 0.4, wait_s: float = 0.6) -> FaceState:
+        """The robots at rest in commands (N, 26), any number of them, each gone to from the rest pose."""
         commands, parts = np.asarray(commands, float), []
         for start in range(0, len(commands), len(self)):
             chunk = commands[start : start + len(self)]
@@ -178,8 +178,9 @@ class IndividualFaces(RobotFaces):
             for share in np.linspace(0, 1, round(way_s / CONTROL_PERIOD_S) + 1)[1:]:
                 self.advance(REST_COMMAND + share * (goals - REST_COMMAND))
             self.advance(goals, round(wait_s / CONTROL_PERIOD_S))
-            parts.append(self.state().vertices_m[: len(chunk)])
-        return np.concatenate(parts)
+            state = self.state()
+            parts.append([getattr(state, name)[: len(chunk)] for name in FaceState.__dataclass_fields__])
+        return FaceState(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 @cache

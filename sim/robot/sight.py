@@ -75,7 +75,10 @@ class TrackerEye:
         self._renderer, self._reader = FaceRenderer(skin, **camera), FaceReader()  # pyright: ignore[reportArgumentType]
 
     def see(self, surface: Surface) -> Look | None:
-        picture = self.picture(surface)
+        return self.read(self.picture(surface))
+
+    def read(self, picture: np.ndarray) -> Look | None:
+        """A look at any picture, (H, W, 3) uint8; the head's turn is as from this eye's own camera."""
         face = self._reader.read(picture).face
         if face is None:
             return None
