@@ -1,6 +1,6 @@
 """What an anticipator learns from: simulated people acting, with what will happen next written beside every moment."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ Array = NDArray[np.floating]
 
 CALLED: tuple[str, ...] = (NEUTRAL, *EXPRESSIONS)
 """Names of expressions, by code; a smile is happiness."""
-COMPONENTS = 20
+COMPONENTS = 32
 TARGET_S = 0.3
 """The target is the mean face of so long after arrival; the paper takes one of four frames."""
 
@@ -74,11 +74,10 @@ def encounters(people: Iterable[int], *, montage: str | None, seconds: float) ->
         yield meet(Person.sample(who), montage=montage, seed=who, seconds=seconds)
 
 
-def space_of(met: Sequence[Encounter]) -> FaceSpace:
-    """The components of how some people's faces move, and of what cameras see of it."""
-    views = [faces for one in met for faces in (one.truth_m, one.noiseless_m)]
-    moving = [faces[np.abs(faces[:, STEADY]).max((1, 2)) > 1e-3][::3] for faces in views]
-    return FaceSpace.fit(np.concatenate(moving), COMPONENTS)
+def space_of(met: Iterable[Encounter]) -> FaceSpace:
+    """The components of how people's faces move, and of what cameras see of it; of one encounter after the other."""
+    views = (faces for one in met for faces in (one.truth_m, one.noiseless_m))
+    return FaceSpace.fit((faces[np.abs(faces[:, STEADY]).max((1, 2)) > 1e-3][::3] for faces in views), COMPONENTS)
 
 
 def _heard(met: Encounter) -> tuple[Array, Array]:

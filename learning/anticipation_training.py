@@ -6,7 +6,7 @@ network serves camera, EMG and both.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -33,8 +33,8 @@ class Recipe:
     """Factor on the camera's noise."""
     gain: tuple[float, float] = (0.75, 1.3)
     """Factor on all motion: how large a face appears to move."""
-    no_camera: float = 0.25
-    no_emg: float = 0.25
+    no_camera: float = 0.2
+    no_emg: float = 0.15
     """Probability that a window has no pictures, or no EMG; never both."""
     dead: float = 0.05
     """Probability that a channel is dead."""
@@ -42,10 +42,8 @@ class Recipe:
 
 _CHUNK = 250
 _SOFT_MM = 0.05
-_COURSE_SOFT_MM = 0.7
-"""Errors of the course count squared below this: a mean starts with the first likely sign, a median waits for half."""
-_URGENT, _SMALL_MM = 4.0, 0.5
-"""So much more the course counts while an expression rises, in units of how large it will be: small ones count too."""
+_URGENT = 4.0
+"""So much more the course counts while an expression rises."""
 
 
 def train(
@@ -66,9 +64,7 @@ def train(
     start, key = jax.random.split(jax.random.key(seed))
     parameters = _initial(start, shape)
     steps = max(1, recipe.steps // _CHUNK) * _CHUNK
-    optimiser = optax.adamw(
-        optax.warmup_cosine_decay_schedule(0.0, recipe.learning_rate, 200, steps), weight_decay=recipe.weight_decay
-    )
+    optimiser = _optimiser(recipe, steps)
     state = optimiser.init(parameters)
     given = {name: jnp.asarray(value) for name, value in data.items()}
     for done in range(0, steps, _CHUNK):
@@ -80,6 +76,13 @@ def train(
             progress(done + _CHUNK, steps, float(loss))
     weights, biases = parameters
     return Network(shape, scale_mm, tuple(map(np.asarray, weights)), tuple(map(np.asarray, biases)))
+
+
+@cache
+def _optimiser(recipe: Recipe, steps: int) -> optax.GradientTransformation:
+    """The same object for the same recipe, so that nothing is compiled twice."""
+    rate = optax.warmup_cosine_decay_schedule(0.0, recipe.learning_rate, 200, steps)
+    return optax.adamw(rate, weight_decay=recipe.weight_decay)
 
 
 @partial(jax.jit, static_argnames=("optimiser", "shape", "recipe"))

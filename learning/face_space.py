@@ -3,6 +3,7 @@
 A face, (468, 3) m from rest, becomes K coordinates in mm: their norm is the rms motion of its landmarks.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -29,13 +30,16 @@ class FaceSpace:
             raise InputError(f"basis: got shape {self.basis.shape}; allowed is (K, {_WIDTH})")
 
     @classmethod
-    def fit(cls, faces_m: ArrayLike, components: int = 16) -> "FaceSpace":
-        """The components that hold most of the motion of faces (n, 468, 3) m from rest; rest is no motion."""
-        rows = np.asarray(faces_m, np.float32).reshape(-1, _WIDTH)
-        if len(rows) < components:
-            raise InputError(f"{components} components need as many faces, got {len(rows)}")
-        _, vectors = np.linalg.eigh(rows.T @ rows)
-        return cls(np.ascontiguousarray(vectors[:, ::-1][:, :components].T))
+    def fit(cls, parts_m: Iterable[ArrayLike], components: int) -> "FaceSpace":
+        """The components that hold most of the motion of faces from rest, in parts (n, 468, 3) m; rest is no motion."""
+        count, moment = 0, np.zeros((_WIDTH, _WIDTH))
+        for part in parts_m:
+            rows = np.asarray(part, np.float32).reshape(-1, _WIDTH)
+            count, moment = count + len(rows), moment + rows.T @ rows
+        if count < components:
+            raise InputError(f"{components} components need as many faces, got {count}")
+        _, vectors = np.linalg.eigh(moment)
+        return cls(np.ascontiguousarray(vectors[:, ::-1][:, :components].T.astype(np.float32)))
 
     def __len__(self) -> int:
         return len(self.basis)

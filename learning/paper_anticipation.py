@@ -92,7 +92,7 @@ class PaperAnticipator:
                 raise InputError(
                     f"clips: got shape {faces.shape}; allowed is finite ({len(names)}, {count}, 468, 3), one name each"
                 )
-        space = FaceSpace.fit(targets)
+        space = FaceSpace.fit([targets], components=16)
         before, after = landmarks(inputs), landmarks(targets)
         scale_mm = float(np.sqrt((after**2).mean()))
         weights, biases = _train(before / scale_mm, after / scale_mm, seed, recipe or Recipe())

@@ -13,6 +13,7 @@ MEASURES: Mapping[str, tuple[str, str, str]] = {
     "person": ("bench_person", "bench_person", "Speed of a person's skin, and its fast map against the reference."),
     "envs": ("bench_envs", "bench_envs", "Steps a second of 64 environments, beside Gymnasium's Humanoid-v5."),
     "loop": ("bench_loop", "bench_loop", "Anticipation, self-model and the whole loop from a picture to a command."),
+    "bus": ("bench_bus", "bench_bus", "Commands and feedback of 26 servos a second over paced emulated buses."),
     "stream": ("bench_stream", "bench_stream", "Ten channels of EMG over LSL for ten minutes: losses and latency."),
     "synergy": (
         "bench_synergy",

@@ -15,7 +15,9 @@ import typer
 from ..sim.errors import DuchenneError
 from .cli_bench import app as bench_app
 from .cli_live import app as live_app
+from .cli_log import app as log_app
 from .cli_options import Json, Seed
+from .cli_robot import app as robot_app
 from .cli_stream import app as stream_app
 from .cli_study import app as study_app
 from .cli_train import app as train_app
@@ -31,7 +33,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.registered_commands += live_app.registered_commands
+app.registered_commands += live_app.registered_commands + log_app.registered_commands
+app.add_typer(robot_app, name="robot")
 app.add_typer(stream_app, name="stream")
 app.add_typer(study_app, name="study")
 app.add_typer(train_app, name="train")
@@ -105,6 +108,11 @@ def mirror(
         bool, typer.Option("--render/--no-render", help="Make pictures of the robot for the report.")
     ] = True,
     live: Annotated[bool, typer.Option("--live", help="Show it in a viewer window as it goes.")] = False,
+    robot: Annotated[
+        str | None,
+        typer.Option(help="A face on a bus, dynamixel:PORT or maestro:PORT; log.mcap records it.", show_default="sim"),
+    ] = None,
+    calibration: Annotated[Path | None, typer.Option(help="Of that robot, from duchenne robot calibrate.")] = None,
     as_json: Json = False,
 ) -> None:
     """Make the robot show the expression of a person.
@@ -119,6 +127,7 @@ def mirror(
     duchenne mirror smile.jpg --neutral calm.jpg     …measured from a calm face
     duchenne mirror clip.mp4 --out out/clip --json   a video, figures as JSON
     duchenne mirror 0 --live                         the first camera; Ctrl-C stops and keeps the results
+    duchenne mirror 0 --robot dynamixel:/dev/ttyUSB0 the first camera, and a face of servos
     """
     from .mirror import run
 
@@ -132,6 +141,8 @@ def mirror(
             seconds=seconds,
             render=render,
             live=live,
+            robot=robot,
+            calibration=calibration,
             as_json=as_json,
         )
     )

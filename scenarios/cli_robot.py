@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
+from .cli_calibrate import calibrate
 from .cli_options import Json
 
 app = typer.Typer(help="The servos of a physical face, or of an emulated one.", no_args_is_help=True)
+app.command()(calibrate)
 Where = Annotated[str, typer.Argument(metavar="ROBOT", help="dynamixel:PORT[@BAUD] or maestro:PORT[@BAUD].")]
 Map = Annotated[
     Path | None, typer.Option("--map", help="Servo map, JSON; by default the bus's own, see docs/robot.md.")

@@ -73,6 +73,37 @@ def study_guard(
     sys.exit(run(commands=commands, seed=seed, as_json=as_json))
 
 
+@app.command("faults")
+def study_faults(
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="New folder that keeps every trial's log; else none is kept.")
+    ] = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Everything that can go wrong on a servo bus, made to go wrong on emulated ones while a face is mirrored."""
+    from .study_faults import run
+
+    sys.exit(run(seed=seed, out=out, as_json=as_json))
+
+
+@app.command("real-robot")
+def study_real_robot(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.html and parameters.csv.")] = Path(
+        "out/real-robot"
+    ),
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with the real robot's rows; by default ../shared/data.")
+    ] = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """A twin of the real Emo robot, calibrated from some of its rows, predicts others, beside regressions."""
+    from .real_robot import run
+
+    sys.exit(run(out, data=data or find_real_data(), seed=seed, as_json=as_json))
+
+
 @app.command("six-expressions")
 def study_six_expressions(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.html and what is kept.")] = Path(

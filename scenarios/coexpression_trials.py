@@ -31,6 +31,7 @@ _NO_ANSWER = 0.2
 _BEFORE_S, _AFTER_S, _HELD_S = 0.2, 0.6, 0.5
 _MOST_S, _STEP_S = 0.6, 0.005
 """Shifts that are tried, s."""
+_NEAR_S = 0.3
 FALSE_M = 0.5e-3
 """Steady landmarks' rms motion that a person would notice; half of a usual smile of the robot is 0.8 mm, noise 0.2."""
 
@@ -136,15 +137,17 @@ def _shift_s(hers_s: Array, hers: Array, its_s: Array, its: Array, start_s: floa
 def false_starts(met: Encounter, robot_m: Array, wanted_m: Array) -> tuple[int, float]:
     """How often the robot began to show what she does not, and for how long (s) she showed no expression.
 
-    Counted in calm moments, with blinks and words but no act: its face comes away from what it should show by more than
-    `FALSE_M`, and is larger than that.
+    Counted in calm moments, with blinks and words but no act: its face is more than `FALSE_M` away from rest and from
+    all that it should have shown within `_NEAR_S`, so that to be late with a word is none.
     """
     calm = np.ones(len(met.times_s), bool)
     for act in met.acts:
         calm &= (met.times_s < act.drive_s - _BEFORE_S) | (met.times_s > act.end_s + 2 * _AFTER_S)
-    size, off = _size(robot_m), np.zeros(len(robot_m))
-    off[:-1] = _size(robot_m[:-1] - wanted_m[1:])
-    wrong = (off > FALSE_M) & (size > FALSE_M)
+    off, near = _size(robot_m), round(_NEAR_S * PICTURES_HZ)
+    for shift in range(-near, near + 1):
+        then = np.clip(np.arange(len(robot_m)) + 1 + shift, 0, len(wanted_m) - 1)
+        off = np.minimum(off, _size(robot_m - wanted_m[then]))
+    wrong = off > FALSE_M
     began = np.flatnonzero(~wrong[:-1] & wrong[1:]) + 1
     return int(calm[began].sum()), float(calm.sum() / PICTURES_HZ)
 

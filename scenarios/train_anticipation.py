@@ -12,7 +12,8 @@ from . import console
 
 PEOPLE = {True: 140, False: 240}
 """How many people, with EMG and without, which is quicker to simulate."""
-_FOR_SPACE = 24
+_LOOK_S = 30.0
+"""Everybody is first looked at for so long, to know how faces move."""
 _FIRST_OTHERS = 1000
 """People from this number on are never trained on: studies meet them."""
 
@@ -35,18 +36,16 @@ def run(
     if not 4 <= count <= _FIRST_OTHERS:
         raise InputError(f"people: got {count}; allowed are 4 … {_FIRST_OTHERS}, since those after them are tested on")
     channels = () if montage is None else tuple(named_montage(montage).channel_names)
-    started, lessons, first, space = time.perf_counter(), [], [], None
+    started, lessons = time.perf_counter(), []
     with console.progress() as bar:
+        looking = bar.add_task("how faces move", total=count)
+        space = space_of(
+            bar.track(encounters(range(count), montage=None, seconds=_LOOK_S), task_id=looking, total=count)
+        )
         task = bar.add_task("people", total=count)
         for met in encounters(range(count), montage=montage, seconds=seconds):
-            first.append(met)
-            if space is None and len(first) == min(_FOR_SPACE, count):
-                space = space_of(first)
-            if space is not None:
-                lessons += [Lesson.of(one, space) for one in first]
-                first = []
+            lessons.append(Lesson.of(met, space))
             bar.advance(task)
-        assert space is not None
         learning = bar.add_task("learning", total=steps)
         losses: list[float] = []
 
