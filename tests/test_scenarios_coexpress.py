@@ -4,7 +4,6 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -270,8 +269,12 @@ def played(scene, watcher):
 def test_both_robots_play_on_the_same_input():
     scene = replace(short_scene(0.8, emg=False), acts=())
     sent = []
-    follower = SimpleNamespace(step=sent.append)
-    story = job.perform(scene, Knowing(TIMES_S, course_m()), followers=[follower])
+
+    class Following:
+        def step(self, command):
+            sent.append(command)
+
+    story = job.perform(scene, Knowing(TIMES_S, course_m()), followers=[Following()])
     assert set(story.robots) == {CO_EXPRESSION, MIMICRY}
     for robot in story.robots.values():
         assert robot.commands.shape == (20, 26)
@@ -322,7 +325,7 @@ def test_a_gap_and_a_clock_that_jumps_are_told_and_pass():
 
 def test_both_lost_glides_to_rest():
     scene = short_scene(5.9)
-    seen = [4 * face if t < 3.0 else None for t, face in zip(scene.times_s, scene.seen, strict=True)]
+    seen = [4 * face if t < 3.0 else None for t, face in zip(scene.times_s, scene.face_m, strict=True)]
     assert scene.emg_uv is not None
     robot = played(replace(scene, seen=seen, emg_uv=scene.emg_uv[:3000]), Anticipator.default("proximal7").stream())
     smiling, last = np.abs(robot.commands[[robot.tick(3.0), -1]] - REST_COMMAND).max(1)
