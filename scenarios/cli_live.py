@@ -45,6 +45,14 @@ def coexpress(
     ] = None,
     skin: Annotated[str, typer.Option(help="Colour of the robot's skin.")] = "porcelain",
     render: Annotated[bool, typer.Option("--render/--no-render", help="Draw the filmstrips.")] = True,
+    robot: Annotated[
+        str | None,
+        typer.Option(
+            help="A face on a bus that follows, dynamixel:PORT or maestro:PORT; log.mcap records it.",
+            show_default="none",
+        ),
+    ] = None,
+    calibration: Annotated[Path | None, typer.Option(help="Of that robot, from duchenne robot calibrate.")] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made if missing.")] = Path(
         "out/coexpress"
     ),
@@ -61,13 +69,15 @@ def coexpress(
     duchenne coexpress --video clip.mp4              a real face, camera alone
     duchenne coexpress --camera                      you; begin with a calm face, Ctrl-C ends it
     duchenne coexpress --camera --emg lsl:Trigno     …and your muscles
+    duchenne coexpress --camera --robot dynamixel:/dev/ttyUSB0       …and a face of servos
     """
     from .coexpress import Who, run
+    from .following import followed_by
 
     worn = None if montage == "none" else montage
     who = Who(person=person, video=video, camera=camera, emg=emg, montage=worn, seed=seed)
-    sys.exit(
-        run(
+    with followed_by(robot, out, calibration=calibration, about={"command": "coexpress"}) as faces:
+        code = run(
             out,
             who,
             seconds=seconds,
@@ -75,9 +85,10 @@ def coexpress(
             discretion=discretion,
             skin=skin,
             render=render,
+            followers=faces,
             as_json=as_json,
         )
-    )
+    sys.exit(2 if any(face.problem for face in faces) else code)
 
 
 __all__ = ["app"]

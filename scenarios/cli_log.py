@@ -11,6 +11,8 @@ from .cli_options import Json
 app = typer.Typer()
 LogFile = Annotated[Path, typer.Argument(metavar="LOG", help="log.mcap of a run with --robot.")]
 
+Calibrated = Annotated[Path | None, typer.Option("--calibration", help="From duchenne robot calibrate.")]
+
 
 @app.command()
 def replay(
@@ -19,6 +21,7 @@ def replay(
         str,
         typer.Option(help="sim, emulated:dynamixel, emulated:maestro, dynamixel:PORT[@BAUD] or maestro:PORT[@BAUD]."),
     ] = "sim",
+    calibration: Calibrated = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the new log; made if missing.")] = Path(
         "out/replay"
     ),
@@ -32,7 +35,7 @@ def replay(
     """
     from .replay import run
 
-    sys.exit(run(log, robot, out, as_json=as_json))
+    sys.exit(run(log, robot, out, calibration=calibration, as_json=as_json))
 
 
 @app.command()

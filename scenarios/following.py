@@ -13,7 +13,7 @@ import numpy as np
 
 from ..sim.errors import BusError, CommandRejected
 from ..sim.robot.servo import REST_COMMAND
-from ..twin.port import Calibrated
+from ..twin.calibration import Calibration
 from ..twin.residual import Finding
 from ..twin.session import Session, free_path
 
@@ -57,7 +57,7 @@ def followed_by(
     where: str | None,
     out: Path,
     *,
-    calibration: Calibrated | None = None,
+    calibration: Path | None = None,
     about: Mapping[str, object] | None = None,
 ) -> Iterator[tuple[FollowingFace, ...]]:
     """The face at `where`, one of `port.PLACES`, as a tuple of one; none without `where`. Its log goes to `out`.
@@ -68,9 +68,9 @@ def followed_by(
     if where is None:
         yield ()
         return
-    path = free_path(out)
+    known = None if calibration is None else Calibration.load(calibration)
     with Session.open(
-        where, path, about=about, calibration=calibration, on_finding=_complain, real_time=True
+        where, free_path(out), about=about, calibration=known, on_finding=_complain, real_time=True
     ) as session:
         face = FollowingFace(session)
         yield (face,)

@@ -18,6 +18,7 @@ from ..sim.robot.face import CONTROL_PERIOD_S
 from ..sim.robot.paint import skin_named
 from ..sim.robot.servo import REST_COMMAND
 from ..twin.attention import head_angles
+from ..twin.calibration import Calibration
 from ..twin.mirror import Mirror
 from ..twin.residual import Finding
 from ..twin.retarget import neutral_from_one
@@ -46,22 +47,25 @@ def run(
     render: bool = True,
     live: bool = False,
     robot: str | None = None,
+    calibration: Path | None = None,
     as_json: bool = False,
 ) -> int:
     """Mirror `source` and write the results to `out`; see `duchenne mirror --help`. Returns the exit code.
 
     robot: a face of `port.PLACES`, whose log of record goes to `out` too; None is the simulated one, without a log.
+    calibration: of that robot, from `duchenne robot calibrate`.
     Raises `DuchenneError` if there is nothing to keep, for example `FaceError` when no face was ever seen.
     """
     skin_named(skin)  # a misspelt name must not cost a run
     self_model = SelfModel.load(model) if model else SelfModel.default()
     warm = Mirror(self_model)  # what is slow the first time must not keep a robot waiting
+    known = None if calibration is None else Calibration.load(calibration)
     log = None if robot is None else free_path(out)
     about = {"command": "mirror", "source": source, "skin": skin, "model": model or "default"}
     with (
         FaceReader() as reader,
         open_frames(int(source) if source.isdecimal() else source) as frames,
-        Session.open(robot or "sim", log, about=about, on_finding=_complain) as session,
+        Session.open(robot or "sim", log, about=about, calibration=known, on_finding=_complain) as session,
     ):
         mirror = Mirror(self_model, refiner=warm.refiner, guard=_planner(session))
         performance = Performance(mirror, session, reader, frames.kind == "photo")

@@ -7,9 +7,9 @@ import numpy as np
 
 from ..sim.errors import InputError
 from ..sim.robot.servo import REST_COMMAND, SERVO_NAMES
+from ..twin.calibration import Calibration
 from ..twin.log import Log
 from ..twin.log_entries import Command
-from ..twin.port import Calibrated
 from ..twin.residual import Finding
 from ..twin.session import Session, free_path
 from . import console
@@ -24,7 +24,7 @@ def run(
     where: str,
     out: Path,
     *,
-    calibration: Calibrated | None = None,
+    calibration: Path | None = None,
     as_json: bool = False,
 ) -> int:
     """Send what a log says was sent, at its times; see `duchenne replay --help`. Returns the exit code.
@@ -38,9 +38,11 @@ def run(
         raise InputError(f"{path} holds no commands that were sent; replay a log of `duchenne mirror --robot …`")
     written = free_path(out, "replay")
     about = {"command": "replay", "log": str(path), "recorded_on": log.about.get("robot", "unknown")}
+    known = None if calibration is None else Calibration.load(calibration)
     differences = []
-    with Session.open(where, written, about=about, calibration=calibration, on_finding=_complain) as session:
+    with Session.open(where, written, about=about, calibration=known, on_finding=_complain) as session:
         start_s, first = rows[0]
+        session.begin()
         step = session.face.guard.limits.rate_per_s * session.face.period_s
         if (np.abs(first - session.face.last) > step).any():
             session.glide(first)

@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 
 from duchenne.hardware.bus import Feedback
+from duchenne.hardware.dynamixel_table import default_map
 from duchenne.hardware.guard import Event
 from duchenne.scenarios.following import followed_by
 from duchenne.scenarios.replay import commands
 from duchenne.scenarios.replay import run as replay
-from duchenne.sim.errors import BusError, CommandRejected
+from duchenne.sim.errors import BusError, CommandRejected, InputError
 from duchenne.sim.robot.limits import SafeSet
 from duchenne.sim.robot.servo import REST_COMMAND
+from duchenne.twin.calibration import Calibration
 from duchenne.twin.log import Log
 from duchenne.twin.log_entries import Command, Seen
 from duchenne.twin.port import BusFace
@@ -34,6 +36,7 @@ from duchenne.twin.session import Session
 if __name__ == "__main__":
     goals = SafeSet.default().sample(np.random.default_rng(5), 3)
     with Session.open("sim", sys.argv[1], real_time=True) as session:
+        session.begin()
         for k in range(1000):
             session.until(0.04 * (k + 1))
             session.step(goals[k // 20 % 3])
@@ -156,6 +159,7 @@ def test_a_robot_that_is_not_there_is_told_before_the_show(tmp_path):
 
 def test_a_face_that_was_relaxed_while_it_waited_is_armed_again(tmp_path):
     with Session.open("sim", tmp_path / "log.mcap") as session:
+        session.begin()
         session.until(0.1)
         session.step(REST_COMMAND)
         session.until(12.0)
@@ -185,3 +189,16 @@ def test_time_goes_on_at_its_own_speed(tmp_path):
         session.until(5.0)
         assert session.time_s == pytest.approx(5.0)
     assert time.monotonic() - begun < 1.5
+
+
+def test_a_calibration_goes_into_the_log_and_the_shadow(tmp_path):
+    path = tmp_path / "calibration.json"
+    Calibration.of(default_map(), where="emulated:dynamixel").save(path)
+    with followed_by("emulated:dynamixel", tmp_path, calibration=path) as (follower,):
+        for _ in range(5):
+            follower.step(GOALS[0])
+            follower.session.face.wait()
+    log = Log(tmp_path / "log.mcap")
+    assert log.attachments["calibration.json"].data.decode() == path.read_text()
+    with pytest.raises(InputError, match="calibration"), followed_by("sim", tmp_path, calibration=tmp_path / "none"):
+        pass

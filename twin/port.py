@@ -10,7 +10,7 @@ with open_face("dynamixel:/dev/ttyUSB0") as face:        # or "maestro:/dev/ttyA
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from ..sim.errors import BusError, InputError, VocabularyError
 from ..sim.robot.face import CONTROL_PERIOD_S, FaceState, RobotFace
 from ..sim.robot.limits import SafeSet
 from ..sim.robot.servo import REST_COMMAND, to_command
+from .calibration import Calibration
 
 PLACES = ("sim", "emulated:dynamixel", "emulated:maestro", "dynamixel:PORT[@BAUD]", "maestro:PORT[@BAUD]")
 """What `open_face` understands."""
@@ -217,7 +218,7 @@ class SimFace(FacePort):
 
     def rearm(self) -> None:
         self._open_or_raise()
-        self._guard.rearm(self._guard.nearest(to_command(self.state.servo_rad)), time_s=self.time_s)
+        self._guard.rearm(time_s=self.time_s)  # to where it went after the stop
 
     def _move(self, now_s: float) -> None:
         """Let the robot do all of its control periods that are over by `now_s`."""
@@ -299,19 +300,10 @@ class BusFace(FacePort):
             self.emulator.close()
 
 
-class Calibrated(Protocol):
-    """What `open_face` wants to know of a calibration."""
-
-    @property
-    def servo_map(self) -> ServoMap:
-        """Which servo hangs where."""
-        ...
-
-
 def open_face(
     where: str,
     *,
-    calibration: Calibrated | None = None,
+    calibration: Calibration | None = None,
     safe_set: SafeSet | None = None,
     limits: Limits | None = None,
     on_event: Callable[[Event], None] | None = None,
@@ -379,6 +371,6 @@ def emulate(
 
 
 __all__ = [
-    "GLIDE_PER_S", "PLACES", "BusFace", "Calibrated", "FacePort", "SimFace",
+    "GLIDE_PER_S", "PLACES", "BusFace", "FacePort", "SimFace",
     "emulate", "open_bus", "open_face",
 ]  # fmt: skip

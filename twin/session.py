@@ -1,6 +1,7 @@
 """One performance on a face: what it was told goes through the port, into the log, to its shadow and to the monitor.
 
     with Session.open("dynamixel:/dev/ttyUSB0", "out/log.mcap", about={"command": "mirror"}) as session:
+        session.begin()
         while …:
             session.until(now_s)
             sent = session.step(wanted)
@@ -26,22 +27,28 @@ from ..hardware.guard import Event
 from ..hardware.guard_limits import Limits
 from ..sim.errors import BusError, CommandRejected
 from ..sim.robot.face import FaceState
+from ..sim.robot.individual import IndividualFaces
+from .calibration import Calibration
 from .log import LogWriter
 from .log_entries import Command, Seen
-from .port import BusFace, Calibrated, FacePort, SimFace, open_face
+from .port import BusFace, FacePort, SimFace, open_face
 from .residual import Finding, ResidualMonitor
 from .shadow import Shadow
 
 Array = NDArray[np.floating]
+_WAITS = "waits"
 _log = logging.getLogger(__name__)
 
 
 class Session:
     """Owns a face and its log; a context manager. See the module for what it does with them.
 
+    The face is relaxed until `begin`: whoever loads models and looks for cameras has no time for a robot.
+
     Args:
         face: is closed with this.
         log: is closed with this; None writes none.
+        calibration: what the face's twin is like; None takes the design.
         monitor: None takes the usual one where the face gives feedback and is not the simulation itself.
         on_finding: is told what the monitor finds.
     """
@@ -51,6 +58,7 @@ class Session:
         face: FacePort,
         log: LogWriter | None = None,
         *,
+        calibration: Calibration | None = None,
         monitor: ResidualMonitor | None = None,
         on_finding: Callable[[Finding], None] | None = None,
     ):
@@ -59,11 +67,13 @@ class Session:
         if monitor is None and face.capabilities.feedback and not simulated:
             monitor = ResidualMonitor(safe_set=face.guard.safe_set)
         self.monitor, self._on_finding = monitor, on_finding
-        self._shadow = None if simulated and monitor is None else Shadow(face.last, face.time_s)
+        twin = None if calibration is None else IndividualFaces(calibration.individual)
+        self._shadow = None if simulated and monitor is None else Shadow(face.last, face.time_s, twin)
         self.start_s = face.time_s
         self.findings: list[Finding] = []
         self._heard_s = -np.inf
-        self._attach()
+        self._attach(calibration)
+        face.stop(_WAITS, "for its first command")
 
     @classmethod
     def open(
@@ -72,7 +82,7 @@ class Session:
         path: str | Path | None = None,
         *,
         about: Mapping[str, object] | None = None,
-        calibration: Calibrated | None = None,
+        calibration: Calibration | None = None,
         on_finding: Callable[[Finding], None] | None = None,
         real_time: bool = False,
     ) -> "Session":
@@ -89,7 +99,7 @@ class Session:
                 log.close()
             raise
         try:
-            return cls(face, log, on_finding=on_finding)
+            return cls(face, log, calibration=calibration, on_finding=on_finding)
         except BaseException:
             face.close()
             raise
@@ -108,11 +118,11 @@ class Session:
         return self._shadow.state
 
     def begin(self, time_s: float = 0.0) -> None:
-        """Say that it is `time_s` after the beginning now. A face that was relaxed while it waited is armed again.
+        """Switch torque on, and say that it is `time_s` after the beginning now.
 
-        Raises `CommandRejected` or `BusError` if that cannot be.
+        A face that is stopped for another reason than waiting stays so. Raises `CommandRejected` or `BusError`.
         """
-        if (self.face.stopped or "").startswith("stale"):
+        if (self.face.stopped or "").startswith((_WAITS, "stale")):
             self.face.rearm()
         self.start_s = self.face.time_s - time_s
 
@@ -209,9 +219,11 @@ class Session:
         if self.log is not None:
             self.log.write(time_s, what)
 
-    def _attach(self) -> None:
+    def _attach(self, calibration: Calibration | None) -> None:
         if self.log is None:
             return
+        if calibration is not None:
+            self.log.attach("calibration.json", calibration.to_json())
         self.log.attach("limits.json", json.dumps(_limits(self.face.guard.limits), indent=1))
         if isinstance(self.face, BusFace):
             self.log.attach("servo_map.json", json.dumps(_servos(self.face.servo_map), indent=1))
