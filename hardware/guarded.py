@@ -24,7 +24,7 @@ ROUNDING = 0.01
 """A bus may round a command to its servos' ticks by this much, no further."""
 FAILED_READS = 3
 """So many in a row stop the robot."""
-FAILED_FOR_S = 0.3
+FAILED_FOR_S = 0.4
 """So do two or more that took this long together; the Guard would not wait for a third one."""
 _READ_AFTER_S = 0.2
 _log = logging.getLogger(__name__)
@@ -128,8 +128,9 @@ class GuardedBus:
         with self._lock:
             if self._closed.is_set():
                 return State.RELAX
-            with contextlib.suppress(BusError):  # has been told, and stops the robot when it goes on
-                if self._clock() - self._read_s > _READ_AFTER_S:
+            due = self._clock() - self._read_s > _READ_AFTER_S
+            if due and (self._limp or self.stopped is None):  # relaxing comes first, and both may take long
+                with contextlib.suppress(BusError):  # has been told, and stops the robot when it goes on
                     self.read()
             duty = self.guard.tick(self._clock())
             if duty.command is not None:

@@ -107,7 +107,7 @@ class MaestroBus(Bus):
         """As for every bus. A board that has failed to answer must prove first that it has not restarted since."""
         ticks = self.servo_map.to_ticks(command)
         for board in tuple(self._in_doubt):
-            self._ask(board)
+            self._ask(board, tries=_TRIES - 1)  # it has had its tries
         self._send_ticks(ticks)
         self._last_tick = ticks
         return self.servo_map.to_command(ticks)
@@ -199,14 +199,14 @@ class MaestroBus(Bus):
 
     # answers
 
-    def _ask(self, board: int, clear: bool = False) -> int:
+    def _ask(self, board: int, clear: bool = False, tries: int = _TRIES) -> int:
         """A board's error bits, proved by the pulse of one of its servos; with `clear` any pulse will do.
 
         After a failure the same servo is asked about, the next time.
         """
         problem, servo = "", self._in_doubt.get(board, -1)
         servo = next(self._turn[board]) if servo < 0 else servo
-        for attempt in range(_TRIES):
+        for attempt in range(tries):
             position = self._frame(board, GET_POSITION, int(self.servo_map.numbers[servo]))
             try:
                 bits, tick = self._exchange(self._frame(board, GET_ERRORS) + position, 2)
@@ -221,7 +221,7 @@ class MaestroBus(Bus):
             problem = f"board {board} sends {SERVO_NAMES[servo]} {tick} instead of {self._sent_tick[servo]}" + (
                 "; it has restarted, or an error has switched its servos off" if tick == 0 else ""
             )
-            if attempt + 1 < _TRIES:
+            if attempt + 1 < tries:
                 self._settle()
         self._in_doubt[board] = servo
         raise BusError(f"{self._name}: {problem}")
