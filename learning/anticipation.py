@@ -138,9 +138,6 @@ class Anticipating:
         assert reference_s is not None
         sees, hears = seen_s is not None, heard_s is not None
         said = self._say(reference_s, sees, hears)
-        if sees and hears:
-            heard = self._say(reference_s, False, True)
-            said = said._replace(course=(1 - _HEARD_SHARE) * said.course + _HEARD_SHARE * heard.course)
         return self._expectation(now_s, now_s - reference_s, said, sees, hears, problem)
 
     def problem(self, now_s: float) -> str:
@@ -151,7 +148,13 @@ class Anticipating:
     def _say(self, reference_s: float, sees: bool, hears: bool) -> Outlook:
         faces = self._eyes.window() if sees else self._no_faces
         loud, alive = self._ears.window(reference_s) if hears and self._ears is not None else self._no_sound
-        return self.anticipator.network(faces, sees, loud, alive.astype(np.float32), hears)
+        both = sees and hears
+        senses = ((True, True), (False, True)) if both else ((sees, hears),)
+        every = self.anticipator.network(faces, loud, alive.astype(np.float32), senses)
+        said = Outlook(*(part[0] for part in every))
+        if not both:
+            return said
+        return said._replace(course=(1 - _HEARD_SHARE) * said.course + _HEARD_SHARE * every.course[1])
 
     def _expectation(
         self, now_s: float, age_s: float, said: Outlook, sees: bool, hears: bool, problem: str

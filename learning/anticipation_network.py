@@ -4,7 +4,7 @@ Trained in JAX (`anticipation_training`), used in NumPy, where one call takes so
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from typing import NamedTuple
 
 import jax
@@ -59,7 +59,10 @@ class Shape:
 
 
 def rows(faces, sees, loud, alive, hears, scale_mm):
-    """Rows (…, inputs) of faces (…, FRAMES, K) mm, loudness (…, BINS, C), alive (…, C) and flags (…, 1) of senses."""
+    """Rows (…, inputs) of faces (…, FRAMES, K) mm, loudness (…, BINS, C), alive (…, C) and flags (…, 1) of senses.
+
+    One window and several flags make several rows.
+    """
     xp = jnp if isinstance(faces, jax.Array) else np
     lead = faces.shape[:-2]
     heard = loud * alive[..., None, :]
@@ -104,15 +107,21 @@ class Network:
     weights: tuple[Array, ...]
     biases: tuple[Array, ...]
 
-    def __call__(self, faces: Array, sees: bool, loud: Array, alive: Array, hears: bool) -> Outlook:
-        """One window: faces (FRAMES, K) mm, loudness (BINS, C), alive (C,); what is not there is ignored."""
-        flag = self._flags[int(sees)]
-        row = rows(faces, flag, loud, alive, self._flags[int(hears)], self.scale_mm)
-        return outlook(layers(row, self.weights, self.biases), faces, flag, self.shape)
+    def __call__(self, faces: Array, loud: Array, alive: Array, senses: tuple[tuple[bool, bool], ...]) -> Outlook:
+        """One window: faces (FRAMES, K) mm, loudness (BINS, C), alive (C,); once for each of n pairs of senses.
 
-    @cached_property
-    def _flags(self) -> tuple[Array, Array]:
-        return np.zeros(1, np.float32), np.ones(1, np.float32)
+        senses: whether it sees and whether it hears; what it does not is ignored. Every part of the outlook is (n, …).
+        """
+        sees, hears = _flags(senses)
+        row = rows(faces, sees, loud, alive, hears, self.scale_mm)
+        return outlook(layers(row, self.weights, self.biases), faces, sees, self.shape)
+
+
+@cache
+def _flags(senses: tuple[tuple[bool, bool], ...]) -> tuple[Array, Array]:
+    """Flags (n, 1) of seeing and hearing."""
+    sees, hears = np.array(senses, np.float32).T[..., None]
+    return sees, hears
 
 
 __all__ = ["AHEAD_FRAMES", "Network", "Outlook", "Shape", "layers", "outlook", "rows"]
