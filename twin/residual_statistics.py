@@ -12,18 +12,22 @@ AVERAGE_S = 0.4
 _CLIP = 20.0
 """One wild value must not make an alarm."""
 _BLOCK_S = 2.0
-_SMALLEST_THRESHOLD = 5.0
+_MARGIN = 1.3
 """In later play there are poses that the first minute did not show, where the twin's error is another."""
+_THRESHOLDS = 5.0, 15.0
+"""The smallest; and the largest, since averages end at `_CLIP` and a monitor that cannot alarm is none."""
 _INDEPENDENT = 0.1
 """Successive residuals resemble each other: ten of them count as one."""
 _TAIL = 0.9
+_FAST = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prior:
     """What is known before anything is learnt.
 
-    sd: of each feature's coefficient about 0. floor: the smallest usual size of what no feature explains.
+    sd: of each feature's coefficient about 0; the second feature is a speed, with which jitter in time grows. floor:
+    the smallest usual size of what no feature explains.
     """
 
     sd: tuple[float, ...]
@@ -95,7 +99,8 @@ class Residual:
         for k, passed in enumerate(np.diff(times[half:], prepend=times[half])):
             now = now + self.share(float(passed)) * (scores[k] - now)
             averages[k] = now
-        self._threshold = tail_threshold(np.abs(averages), times[half:], self._false_alarm_s)
+        rare = tail_threshold(np.abs(averages), times[half:], self._false_alarm_s)
+        self._threshold = float(np.clip(_MARGIN * rare, *_THRESHOLDS))
         self._fit = _Fit.of(residuals, features, self._prior)
         self._rows.clear()
 
@@ -111,18 +116,22 @@ def tail_threshold(averages: Array, times_s: Array, false_alarm_s: float) -> flo
     start = float(np.quantile(largest, _TAIL))
     beyond = largest[largest > start] - start
     if not len(beyond):
-        return max(_SMALLEST_THRESHOLD, start)
+        return start
     per_s = len(beyond) / max(times_s[-1] - times_s[0], _BLOCK_S)
-    return max(_SMALLEST_THRESHOLD, start + float(beyond.mean()) * np.log(max(per_s * false_alarm_s, 1.0)))
+    return start + float(beyond.mean()) * np.log(max(per_s * false_alarm_s, 1.0))
 
 
 @dataclass(frozen=True, eq=False)
 class _Fit:
-    """Robust Bayesian least squares for every servo: coefficients (n, k), their covariance (n, k, k), size (n,)."""
+    """Robust Bayesian least squares for every servo: coefficients (n, k), their covariance (n, k, k), size (n,).
+
+    jitter: by how much the size grows with the second feature, (n,).
+    """
 
     coefficients: Array
     covariance: Array
     size: Array
+    jitter: Array
 
     @classmethod
     def of(cls, residuals: Array, features: Array, prior: Prior) -> "_Fit":
@@ -130,6 +139,7 @@ class _Fit:
         precision = np.diag(1 / np.square(prior.sd))
         weight, size = np.ones_like(residuals), np.full(residuals.shape[1], prior.floor)
         coefficients = covariance = np.zeros(0)
+        left = residuals
         for _ in range(5):
             scale = _INDEPENDENT * weight / size**2
             covariance = np.linalg.inv(np.einsum("tn,tnk,tnl->nkl", scale, features, features) + precision)
@@ -137,13 +147,19 @@ class _Fit:
             left = residuals - np.einsum("tnk,nk->tn", features, coefficients)
             size = np.maximum(1.4826 * np.median(np.abs(left), axis=0), prior.floor)
             weight = np.minimum(1.0, 1.5 * size / np.maximum(np.abs(left), 1e-12))
-        return cls(coefficients, covariance, size)
+        speed = np.abs(features[..., 1])
+        fast = np.where(
+            speed > np.maximum(np.quantile(speed, _FAST, axis=0), 1e-3), np.abs(left) / np.maximum(speed, 1e-3), np.nan
+        )
+        moved = np.isfinite(fast).any(0)
+        jitter = 1.4826 * np.nanmedian(np.where(moved, fast, 0.0), axis=0)
+        return cls(coefficients, covariance, size, jitter)
 
     def judge(self, residuals: Array, features: Array) -> tuple[Array, Array]:
         """What is not explained, (…, n), and how large that usually is."""
         unexplained = residuals - np.einsum("...nk,nk->...n", features, self.coefficients)
         doubt = np.einsum("...nk,nkl,...nl->...n", features, self.covariance, features)
-        return unexplained, np.sqrt(self.size**2 + doubt)
+        return unexplained, np.sqrt(self.size**2 + (self.jitter * features[..., 1]) ** 2 + doubt)
 
 
 __all__ = ["AVERAGE_S", "Prior", "Residual", "tail_threshold"]

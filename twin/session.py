@@ -37,6 +37,7 @@ from .shadow import Shadow
 
 Array = NDArray[np.floating]
 _WAITS = "waits"
+_PUNCTUAL_S = 0.02
 _log = logging.getLogger(__name__)
 
 
@@ -153,7 +154,7 @@ class Session:
                 raise
             _log.info("a read failed: %s", error)
         else:
-            self._heard(feedback)
+            self._heard(feedback, now)
         return sent
 
     def glide(self, goal: Array) -> None:
@@ -198,12 +199,13 @@ class Session:
                     raise
         return self.face.toward(asked)
 
-    def _heard(self, feedback: Feedback) -> None:
+    def _heard(self, feedback: Feedback, sent_s: float) -> None:
         if not feedback.time_s > self._heard_s:
             return
         self._heard_s = feedback.time_s
         self._write(feedback.time_s, feedback)
-        if self.monitor is not None and self._shadow is not None:
+        punctual = feedback.time_s - sent_s < _PUNCTUAL_S  # of a machine that was busy nobody knows what was when
+        if self.monitor is not None and self._shadow is not None and punctual:
             self._tell(self.monitor.observe(feedback, self._shadow))
 
     def _tell(self, findings: tuple[Finding, ...]) -> None:
