@@ -24,16 +24,17 @@ from ..sim.robot.individual import Individual
 from ..sim.robot.servo import REST_COMMAND, SERVO_NAMES, SERVOS, index
 
 FORMAT, VERSION = "duchenne calibration", 1
-MEASURED = ("ratio", "delay_s", "gain", "speed", "friction")
-"""What is measured of each servo, as `Individual` has it; speed and friction at the shaft."""
+MEASURED = ("ratio", "delay_s", "gain", "speed", "friction", "torque")
+"""What is measured of each servo; gain, friction and torque of the shaft per inertia, speed of the shaft."""
 SKIN = ("foundation", "bending", "passive_nm")
 """What is measured of the skin, relative to its membrane."""
 _UNITS = {
     "ratio": "crank angle per servo angle, over the design's",
     "delay_s": "from a goal's arrival to the first motion",
-    "gain": "torque per angle of error and inertia, over the design's",
+    "gain": "torque per angle of error and inertia, over the design's: how quick it is",
     "speed": "largest, over the design's",
     "friction": "over the design's, per inertia",
+    "torque": "largest, over the design's, per inertia",
     "foundation": "what backs the skin, over the design's, per membrane stiffness",
     "bending": "over the design's, per membrane stiffness",
     "passive_nm": "stiffness of the lips' passive joints, N m/rad, per membrane stiffness over the design's",
@@ -89,12 +90,16 @@ class Calibration:
 
     @cached_property
     def individual(self) -> Individual:
-        """The twin: what obeys commands sent through `servo_map`. Its directions and ratios are the design's."""
-        ratio = self.values["ratio"]
+        """The twin: what obeys commands sent through `servo_map`. Its directions and ratios are the design's.
+
+        Motion does not tell a strong servo with a heavy rotor from a weak one with a light rotor: the twin is as strong
+        as the design, and has the rotor that makes it as quick as the robot.
+        """
+        ratio, inertia = self.values["ratio"], 1 / self.values["gain"]
         return Individual(
-            gain=self.values["gain"], speed=self.values["speed"] * ratio, friction=self.values["friction"] * ratio,
-            delay_s=self.values["delay_s"], foundation=self.skin["foundation"], bending=self.skin["bending"],
-            passive_nm=self.skin["passive_nm"],
+            inertia=inertia, speed=self.values["speed"] * ratio, friction=self.values["friction"] * ratio * inertia,
+            torque=self.values["torque"] * inertia, delay_s=self.values["delay_s"], foundation=self.skin["foundation"],
+            bending=self.skin["bending"], passive_nm=self.skin["passive_nm"],
         )  # fmt: skip
 
     def to_json(self) -> str:

@@ -115,10 +115,6 @@ class Individual:
         """Where the servos' own encoders stand, (…, 26) in command units, for crank angles (…, 26) rad."""
         return to_command(crank_rad / (self.direction * self.ratio))
 
-    def meant(self, commands: np.ndarray) -> np.ndarray:
-        """Commands (…, 26) for which this robot's cranks go where the design's would for `commands`; not clipped."""
-        return to_command(to_rad(commands) / (self.direction * self.ratio))
-
     def told_through(self, direction: np.ndarray, ratio: np.ndarray) -> "Individual":
         """What this robot is for whoever believes in these directions and ratios, (26,), and corrects commands by them.
 
