@@ -153,6 +153,7 @@ def test_a_pulled_cable_ends_a_follower_with_one_error_and_loses_nothing(tmp_pat
 def test_a_robot_that_is_not_there_is_told_before_the_show(tmp_path):
     with pytest.raises(BusError, match="nothing-here"), followed_by("maestro:/dev/nothing-here", tmp_path):
         pass
+    assert not list(tmp_path.iterdir())
     with followed_by(None, tmp_path) as nobody:
         assert nobody == ()
 

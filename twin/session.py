@@ -96,8 +96,9 @@ class Session:
             told = None if log is None else _EventLog(log)
             face = open_face(where, calibration=calibration, on_event=told, real_time=real_time)
         except BaseException:
-            if log is not None:
+            if log is not None:  # of nothing
                 log.close()
+                log.path.unlink(missing_ok=True)
             raise
         try:
             return cls(face, log, calibration=calibration, on_finding=on_finding)
