@@ -12,6 +12,7 @@ from .dynamixel_wire import BadPacket, Wire
 
 _PATIENCE = 5
 _SECOND_CHANCES = 4
+_TRIES = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,7 @@ def inspect(wire: Wire, servo_map: ServoMap, port: str) -> Inspection:
     for place, channel in enumerate(servo_map.channels):
         who = f"{channel.name} ({channel.number})"
         try:
-            value = _eeprom(wire, channel.number, twice=chances > 0)
+            value = _eeprom(wire, channel.number, patient=chances > 0)
         except BadPacket as error:
             chances -= error.silent
             strange.append(f"{who}: {error}" + ("" if error.silent else "; two servos with one identity?"))
@@ -60,14 +61,17 @@ def inspect(wire: Wire, servo_map: ServoMap, port: str) -> Inspection:
     return Inspection(tuple(found), tuple(strange), tuple(setup), unit_a, fast)
 
 
-def _eeprom(wire: Wire, number: int, *, twice: bool) -> dict[table.Register, int]:
-    """EEPROM of one servo; a damaged answer is asked for again, a missing one costs time and only if `twice`."""
-    try:
-        block = wire.read(number, 0, table.EEPROM_SIZE)
-    except BadPacket as error:
-        if error.silent and not twice:
-            raise
-        block = wire.read(number, 0, table.EEPROM_SIZE)
+def _eeprom(wire: Wire, number: int, *, patient: bool) -> dict[table.Register, int]:
+    """EEPROM of one servo, asked for up to three times; a missing answer costs time, so only if `patient`."""
+    left = _TRIES
+    while True:
+        left -= 1
+        try:
+            block = wire.read(number, 0, table.EEPROM_SIZE)
+            break
+        except BadPacket as error:
+            if left == 0 or (error.silent and not patient):
+                raise
     return {r: int(column(block[None], 0, r)[0]) for r in table.REGISTERS if r.end <= table.EEPROM_SIZE}
 
 

@@ -122,8 +122,9 @@ class MaestroBus(Bus):
     def pulses(self) -> np.ndarray:
         """The pulses that the boards send now, (26,) quarter microseconds, 0 where none; takes about 20 ms."""
         ticks = np.empty(len(SERVOS), np.int64)
-        for servo, (board, channel) in enumerate(zip(self.servo_map.boards, self.servo_map.numbers, strict=True)):
-            ticks[servo] = self._exchange(self._frame(int(board), GET_POSITION, int(channel)), 1)[0]
+        boards, numbers = self.servo_map.boards, self.servo_map.numbers
+        for servo in np.lexsort([boards, numbers]):  # in turn, so that no board times out meanwhile
+            ticks[servo] = self._pulse(self._frame(int(boards[servo]), GET_POSITION, int(numbers[servo])))
         return ticks
 
     def torque(self, on: bool) -> None:
@@ -225,6 +226,14 @@ class MaestroBus(Bus):
                 self._settle()
         self._in_doubt[board] = servo
         raise BusError(f"{self._name}: {problem}")
+
+    def _pulse(self, request: bytes) -> int:
+        for _ in range(_TRIES - 1):
+            try:
+                return self._exchange(request, 1)[0]
+            except _NoAnswer:
+                continue
+        return self._exchange(request, 1)[0]
 
     def _exchange(self, request: bytes, numbers: int) -> list[int]:
         """Two-byte numbers in answer to a request. Raises `_NoAnswer` if not exactly these come."""

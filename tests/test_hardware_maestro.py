@@ -21,7 +21,7 @@ MAP = default_map()
 
 @pytest.fixture(scope="module")
 def shared_emulator():
-    with MaestroEmulator(MAP, timeout_s=0.3) as emulator:
+    with MaestroEmulator(MAP, timeout_s=0.8) as emulator:
         yield emulator
 
 
