@@ -107,7 +107,7 @@ def reopen(trial: Trial) -> None:
 
 
 def _goes_on(trial: Trial, case: Case) -> tuple[str, dict[str, float]]:
-    if not _open(trial):
+    if not _begins(trial):
         return "was not opened", {}
     trial.play(_BEFORE_S)
     case.act(trial)
@@ -124,7 +124,7 @@ def _goes_on(trial: Trial, case: Case) -> tuple[str, dict[str, float]]:
 
 
 def _stops(trial: Trial, case: Case) -> tuple[str, dict[str, float]]:
-    if not _open(trial) or trial.robot is None:
+    if not _begins(trial) or trial.robot is None:
         return "was not opened", {}
     trial.play(_BEFORE_S)
     began_s = time.monotonic()
@@ -176,7 +176,7 @@ def _refused(trial: Trial, case: Case) -> tuple[str, dict[str, float]]:
 
 
 def _rejected(trial: Trial, case: Case) -> tuple[str, dict[str, float]]:
-    if not _open(trial):
+    if not _begins(trial):
         return "was not opened", {}
     trial.play(_BEFORE_S)
     errors = len(trial.errors)
@@ -229,6 +229,13 @@ def _mend(trial: Trial, case: Case) -> None:
     with contextlib.suppress(BusError):  # it may be dead
         trial.emulator.heal()
     case.cure(trial)
+
+
+def _begins(trial: Trial) -> bool:
+    """Open a bus that is well; where that fails the machine is too busy, and the trial has not begun."""
+    if not (begun := _open(trial)):
+        trial.stalled_s = np.inf
+    return begun
 
 
 def _open(trial: Trial) -> bool:
