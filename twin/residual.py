@@ -151,7 +151,7 @@ class ResidualMonitor:
             if kind == "tension":
                 pairs &= np.add.outer(behind > 0.5, behind > 0.5)
             if pairs.any():
-                servos = _worst_first(np.where(pairs.any(0), np.abs(current), 0.0))
+                servos = _worst_first(np.where(pairs.any(0), np.abs(current), 0.0), share=0.0)[:4]
                 what = "draw more current than the twin explains, and lag" if way > 0 else "draw too little current"
                 cause = "the skin pulls where it should not" if way > 0 else "the skin is slack, torn or off a magnet"
                 found.append(
@@ -219,10 +219,10 @@ def coupled_servos(safe_set: SafeSet) -> NDArray[np.bool_]:
     return coupled
 
 
-def _worst_first(size: Array) -> tuple[str, ...]:
-    """Names of servos with a size, (26,), at least half of the largest."""
+def _worst_first(size: Array, share: float = 0.5) -> tuple[str, ...]:
+    """Names of servos with a size, (26,), of at least that share of the largest."""
     order = np.argsort(-size)
-    return tuple(SERVO_NAMES[i] for i in order if size[i] > 0 and size[i] >= 0.5 * size[order[0]])
+    return tuple(SERVO_NAMES[i] for i in order if size[i] > 0 and size[i] >= share * size[order[0]])
 
 
 __all__ = ["FALSE_ALARM_S", "LEARN_S", "Finding", "ResidualMonitor", "coupled_servos"]
