@@ -78,11 +78,12 @@ def keep_company(number: int, seed: int, seconds: float, paper: PaperAnticipator
         commands.append(perform(met[trial.montage], coexpressor, seen, listens=trial.listens))
     wanted_m = _shown_by_robot(met[MONTAGES[0]].truth_m)
     found: dict[str, Array] = {}
-    for trial, robot_m in zip(every, robot_faces(commands), strict=True):
+    shown_m = robot_faces(commands)
+    for trial, robot_m in zip(every, shown_m, strict=True):
         one = met[trial.montage]
         acts = [company(one, act, robot_m, wanted_m) for act in one.acts]
         found[trial.name] = np.array([(a.late_s, a.arrival_s, a.share, a.error_m) for a in acts]).reshape(-1, 4)
-        found[f"{trial.name} false"] = np.array(false_starts(one, robot_m, wanted_m))
+        found[f"{trial.name} false"] = np.array(false_starts(one, robot_m, shown_m[-1]))
     return found
 
 

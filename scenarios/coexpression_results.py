@@ -103,7 +103,7 @@ def figures(
     found |= {f"face_error_{name}_mm": float(one.error_mm.mean()) for name, one in timed.items()}
     ours = timed["emg_camera"], timed["camera"]
     found |= {"false_starts_per_min": ours[0].false_per_min, "false_starts_per_min_camera": ours[1].false_per_min}
-    found |= {f"false_starts_per_min_{name}": timed[name].false_per_min for name in ("mimicry", "emg", "oracle")}
+    found |= {f"false_starts_per_min_{name}": timed[name].false_per_min for name in ("mimicry", "paper", "emg")}
     for name, row in rows.items():
         peak, newest, scores = *_against(name, rows), row.figures
         own, kind = name.removesuffix(SEEN), "_seen" if name.endswith(SEEN) else ""
@@ -149,7 +149,7 @@ def findings(
             unit="ms",
             verdict=f"median {np.median(one.late_ms):+.0f} ms, {np.isinf(one.late_ms).mean():.0%} not answered",
         )
-    for name in ("mimicry", "camera", "emg_camera", "emg", "oracle"):
+    for name in ("mimicry", "paper", "camera", "emg_camera", "emg"):
         yield Finding(
             topic="false starts", what=name.replace("_", " + "), ours=timed[name].false_per_min, unit="per min"
         )
@@ -213,6 +213,8 @@ def notes(real: Real | None) -> tuple[str, ...]:
         "Apart: by how much the robot's rise to the apex has to be moved in time to lie over hers, median absolute; an "
         "expression that was not answered counts as infinitely late. The simpler difference of the moments at which "
         "both reach 90 % of what they hold is in arrival_asynchrony_…; holds wander, which makes it noisier.",
+        "False starts: in moments without an expression, with blinks and words, the robot shows what one that knows "
+        "her shows at no time within 0.3 s.",
         "Pictures are known 80 ms after they were taken, EMG 20 ms after; both are typical, neither is measured here.",
         "Target faces are her true ones, here known; a tracker shows a part of them, which mimicry copies. In "
         "rows 'as seen' the target is what the camera makes of her face, as in the paper: there the watchers, which "

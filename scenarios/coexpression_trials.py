@@ -134,19 +134,19 @@ def _shift_s(hers_s: Array, hers: Array, its_s: Array, its: Array, start_s: floa
     return round(float(shifts_s[int(unlike.argmin())]), 3)
 
 
-def false_starts(met: Encounter, robot_m: Array, wanted_m: Array) -> tuple[int, float]:
-    """How often the robot began to show what she does not, and for how long (s) she showed no expression.
+def false_starts(met: Encounter, robot_m: Array, knowing_m: Array) -> tuple[int, float]:
+    """How often a robot began to show what she does not, and for how long (s) she showed no expression.
 
-    Counted in calm moments, with blinks and words but no act: its face is more than `FALSE_M` away from rest and from
-    all that it should have shown within `_NEAR_S`, so that to be late with a word is none.
+    Counted in calm moments, with blinks and words but no act: its face (F, 468, 3) m is more than `FALSE_M` away from
+    rest and from all that a robot that knows her showed within `_NEAR_S`, so that to be late with a word is none.
     """
     calm = np.ones(len(met.times_s), bool)
     for act in met.acts:
         calm &= (met.times_s < act.drive_s - _BEFORE_S) | (met.times_s > act.end_s + 2 * _AFTER_S)
     off, near = _size(robot_m), round(_NEAR_S * PICTURES_HZ)
     for shift in range(-near, near + 1):
-        then = np.clip(np.arange(len(robot_m)) + 1 + shift, 0, len(wanted_m) - 1)
-        off = np.minimum(off, _size(robot_m - wanted_m[then]))
+        then = np.clip(np.arange(len(robot_m)) + shift, 0, len(knowing_m) - 1)
+        off = np.minimum(off, _size(robot_m - knowing_m[then]))
     wrong = off > FALSE_M
     began = np.flatnonzero(~wrong[:-1] & wrong[1:]) + 1
     return int(calm[began].sum()), float(calm.sum() / PICTURES_HZ)
