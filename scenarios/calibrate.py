@@ -19,9 +19,9 @@ from ..sim.frames import open_frames
 from ..sim.robot.individual import Individual
 from ..sim.robot.servo import SERVO_NAMES
 from ..sim.robot.sight import Eye, Look, PlainEye, TrackerEye
-from ..twin.calibrate_moves import Directions, Subject
+from ..twin.calibrate_moves import AMOUNTS, Directions, Subject
 from ..twin.calibrate_servos import PARAMETERS, ServoFit, fit_servos
-from ..twin.calibrate_skin import SKIN_PARAMETERS, SkinFit, Views, fit_skin, patterns
+from ..twin.calibrate_skin import SKIN_PARAMETERS, SkinFit, Views, fit_skin, patterns, together
 from ..twin.calibration import MEASURED, Calibration, calibrated_map
 from ..twin.port import BusFace, FacePort, open_bus, open_face
 from . import console
@@ -95,10 +95,11 @@ def calibrate(
     face is closed at the end, at rest if it still can move.
     """
     rng = np.random.default_rng([seed, 0xCA1])
+    shown = {amount: patterns(eye, amount) for amount in AMOUNTS}  # beforehand: nothing slow while the servos hold
     with _at_rest_in_the_end(open_it()) as face:
         servo_map = face.servo_map if isinstance(face, BusFace) else default_map()
-        subject = Subject(face, look)
-        directions = subject.find_directions(lambda amount: patterns(eye, amount), _step(bar, "which way servos turn"))
+        subject = Subject(face, look, together(eye))
+        directions = subject.find_directions(shown, _step(bar, "which way servos turn"))
         shake = None
         if face.capabilities.feedback:
             shake = subject.shake(directions.direction, rng, _step(bar, "servos in motion"))

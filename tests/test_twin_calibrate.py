@@ -53,15 +53,16 @@ def subject(individual: Individual, scatter: int | None = 0) -> tuple[Subject, B
     return Subject(face, lambda: eye.see(body.surface())), body, face
 
 
-def shown(amount: float) -> np.ndarray:
-    return patterns(PlainEye(), amount)
+@pytest.fixture(scope="module")
+def shown() -> dict[float, np.ndarray]:
+    return {amount: patterns(PlainEye(), amount) for amount in AMOUNTS}
 
 
 def nobody(done: int, total: int) -> None: ...
 
 
 @pytest.fixture(scope="module")
-def calibrated() -> tuple[Individual, Directions, SkinFit, float]:
+def calibrated(shown) -> tuple[Individual, Directions, SkinFit, float]:
     hidden = Individual.sample(np.random.default_rng(11), swapped=2)
     who, body, face = subject(hidden)
     directions = who.find_directions(shown, nobody)
@@ -117,7 +118,7 @@ def test_the_design_itself_needs_no_adaptation():
     assert adapt.lag.delay_s == pytest.approx(RobotLag.default().delay_s, abs=0.01)
 
 
-def test_exchanged_cables_are_named():
+def test_exchanged_cables_are_named(shown):
     class Exchanged(Individual):
         def crank_rad(self, commands):
             order = np.arange(26)
@@ -136,7 +137,7 @@ def test_exchanged_cables_are_named():
         who.find_directions(shown, nobody)
 
 
-def test_a_servo_that_does_not_follow_is_named():
+def test_a_servo_that_does_not_follow_is_named(shown):
     class Jammed(Individual):
         def shaft(self, crank_rad):
             position = np.array(super().shaft(crank_rad))

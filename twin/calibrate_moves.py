@@ -4,7 +4,7 @@ Every command passes the face's Guard. As long as a direction is not known, moti
 whichever way they go; afterwards the cranks, too, keep to the safe set, not only the commands.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +28,7 @@ _CERTAIN = 4.0
 """Standard errors by which a motion must differ from none, and from one the other way."""
 _LEAST = 0.25
 """Of the twin's motion: less is no motion of this servo."""
-_RATHER = 0.3
+_RATHER, _ALIKE = 0.3, 0.6
 """By so much better another servo's pattern must fit for the two to count as exchanged."""
 _STRAY = 0.04
 _RESTING_LOOKS = 8
@@ -58,27 +58,27 @@ class Subject:
     Args:
         face: open, at rest, torque on.
         look: one look at it now; None where no face is found.
+        together: see `calibrate_skin.together`.
     """
 
-    def __init__(self, face: FacePort, look: Callable[[], Look | None]):
-        self.face, self._look = face, look
+    def __init__(self, face: FacePort, look: Callable[[], Look | None], together: float = 1.0):
+        self.face, self._look, self._together = face, look, together
         self._safe = face.guard.safe_set
         self._rest = self._seen(_RESTING_LOOKS)
         if not np.isfinite(self._rest).all():
             raise CalibrationError("the camera finds no face at rest; look at the picture, the light and the focus")
 
-    def find_directions(self, patterns: Callable[[float], Array], progress: Progress) -> Directions:
+    def find_directions(self, patterns: Mapping[float, Array], progress: Progress) -> Directions:
         """Move every servo by itself, a little, and see which way its part of the face goes.
 
-        patterns: what the twin shows of each servo, (26, 1411), that moves by an amount. Raises `CalibrationError`
-        where a servo does not follow, or moves what another should.
+        patterns: by amount, what the twin shows of each servo that moves by so much, (26, 1411). Raises
+        `CalibrationError` where a servo does not follow, or moves what another should.
         """
         count = len(SERVOS)
         direction, seen, share = np.ones(count), np.zeros(count, bool), np.zeros(count)
         largest = 0.0
-        for amount in AMOUNTS:
+        for amount, shown in patterns.items():
             open_ones = np.flatnonzero(~seen)
-            shown = patterns(amount)
             for done, i in enumerate(open_ones):
                 goal = REST_COMMAND.copy()
                 goal[i] += amount * away()[i]
@@ -88,7 +88,7 @@ class Subject:
                 largest = max(largest, amount)
                 motion = self._seen(2) - self._rest
                 if np.isfinite(motion).all():
-                    share[i], certain = _compare(motion, shown, int(i))
+                    share[i], certain = _compare(motion, shown, int(i), self._together)
                     seen[i] = certain
                     direction[i] = np.sign(share[i]) if certain else 1.0
                 progress(done + 1, len(open_ones))
@@ -220,24 +220,25 @@ class Subject:
             )
 
 
-def _compare(motion: Array, shown: Array, place: int) -> tuple[float, bool]:
+def _compare(motion: Array, shown: Array, place: int, together: float) -> tuple[float, bool]:
     """Motion seen over that of the twin's servo, and whether that is certain."""
     weight = 1 / scatter()
     seen, patterns = motion * weight, shown * weight
     sizes = np.maximum(np.linalg.norm(patterns, axis=1), 1e-12)
-    share = float(seen @ patterns[place] / sizes[place] ** 2)
-    error = np.sqrt(1 / 2 + 1 / _RESTING_LOOKS) * _LUMPED / sizes[place]
-    certain = abs(share) > max(_LEAST, _CERTAIN * error)
-    alike = np.abs(patterns @ seen) / sizes / max(np.linalg.norm(seen), 1e-12)
-    best = int(np.argmax(alike))
-    if np.linalg.norm(seen) > _CERTAIN * _LUMPED and alike[best] > alike[place] + _RATHER and alike[best] > 0.6:
+    along = patterns @ seen / sizes  # standard errors, were the landmarks independent
+    error = np.sqrt(1 / 2 + 1 / _RESTING_LOOKS) * together
+    share = float(along[place] / sizes[place])
+    best = int(np.argmax(np.abs(along)))
+    alike = np.abs(along) / max(np.linalg.norm(seen), 1e-12)
+    if (
+        abs(along[best]) > 2 * _CERTAIN * error
+        and alike[best] > max(alike[place] + _RATHER, _ALIKE)
+        and 0.5 < abs(along[best]) / sizes[best] < 2
+    ):
         raise CalibrationError(
             f"{SERVO_NAMES[place]} moves what {SERVO_NAMES[best]} should: are their cables or identities exchanged?"
         )
-    return share, certain
+    return share, abs(along[place]) > _CERTAIN * error and abs(share) > _LEAST
 
-
-_LUMPED = 1.5
-"""A tracker's landmarks are wrong together: as if there were this many times fewer standard errors between them."""
 
 __all__ = ["AMOUNTS", "SHAKE_S", "Directions", "Subject"]

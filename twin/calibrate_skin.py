@@ -29,6 +29,9 @@ _ANGLE_SD_RAD = 0.02
 """Scatter of gaze and head pose, see `sight`; that of landmarks is `sight.noise_m`."""
 _BATCH = 32
 _FIRM = 4.0
+_EYE_RIDGE = 1e-3
+_TOGETHER = 6.0
+"""A tracker's landmarks are wrong together, in some 40 modes of 1404 numbers (`tracker_space`): √(1404 / 40)."""
 _TIMESTEP_S = 0.008
 
 
@@ -71,6 +74,11 @@ def scatter() -> Array:
     return np.concatenate([np.repeat(noise_m(), 3), np.full(7, _ANGLE_SD_RAD)])
 
 
+def together(eye: Eye) -> float:
+    """By how much larger the error of all landmarks together is than if each were wrong by itself."""
+    return 1.0 if isinstance(eye, PlainEye) else _TOGETHER
+
+
 def patterns(eye: Eye, amount: float, individual: Individual | None = None) -> Array:
     """What the twin shows of each servo that moves alone, `away` by `amount`, (26, 1411), from rest."""
     poses = np.tile(REST_COMMAND, (len(SERVOS), 1)) + np.diag(amount * away())
@@ -86,7 +94,7 @@ def away() -> Array:
 def fit_skin(views: Views, direction: Array, eye: Eye, progress: Progress = lambda done, total: None) -> SkinFit:
     """The most probable robot for some views, its directions (26,) being known. `eye` looks at the twin.
 
-    Gauss-Newton on the log parameters; the derivative is that of the true landmarks, the error is what the eye sees.
+    Gauss-Newton on the log parameters; the error is what the eye sees, the derivative the true face's as it sees it.
     Standard errors allow for the landmarks of one look being wrong together. Raises `InputError` for too few views.
     """
     good = np.isfinite(views.seen).all(1)
@@ -95,7 +103,7 @@ def fit_skin(views: Views, direction: Array, eye: Eye, progress: Progress = lamb
             f"calibration: the camera found a face in {good.sum()} poses, wanted are 10 or more; more light?"
         )
     positions, seen, moved = views.positions[good], views.seen[good], views.moved[good]
-    weight = 1 / scatter()
+    weight = 1 / scatter() / together(eye)
     prior_sd = np.r_[np.full(len(SERVOS), _spread(*RANGES["ratio"])), [_skin_spread(n) for n in SKIN_PARAMETERS]]
     log = np.zeros(len(prior_sd))
     twin, start = _Twin(eye), replace(Individual(), direction=direction)
@@ -106,7 +114,9 @@ def fit_skin(views: Views, direction: Array, eye: Eye, progress: Progress = lamb
     for steps in range(1, _STEPS + 1):
         progress(steps, _STEPS)
         if damping == 1:
-            jacobian = _derivative(_at(start, log), log, positions, moved)
+            jacobian, plain = _derivative(_at(start, log), log, positions, moved)
+            if not isinstance(eye, PlainEye):
+                jacobian = _as_seen(jacobian, plain, predicted, weight)
         wrong = ((seen - predicted) * weight).ravel()
         slopes = (jacobian * weight).reshape(len(log), -1)
         hessian = slopes @ slopes.T + np.diag(prior_sd**-2)
@@ -156,8 +166,20 @@ def _settled(individual: Individual, poses: Array) -> FaceState:
     return IndividualFaces(firm, min(_BATCH, len(poses)), timestep_s=_TIMESTEP_S).settled(poses, way_s=0.2, wait_s=0.4)
 
 
-def _derivative(individual: Individual, log: Array, positions: Array, moved: NDArray[np.int64]) -> Array:
-    """Change of what is seen per change of each log parameter, (29, N, 1411)."""
+def _as_seen(jacobian: Array, plain: Array, predicted: Array, weight: Array) -> Array:
+    """How a derivative of the true face, (29, N, 1411), looks to an eye that shows `predicted` (N, 1411) for `plain`.
+
+    The eye is linear here: the ridge regression of the one on the other. A tracker shows some motion smaller, and some
+    in the wrong place.
+    """
+    true = plain * weight
+    gram = true @ true.T
+    gram += _EYE_RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram))
+    return ((jacobian * weight) @ true.T) @ np.linalg.solve(gram, predicted)
+
+
+def _derivative(individual: Individual, log: Array, positions: Array, moved: NDArray[np.int64]) -> tuple[Array, Array]:
+    """Change of the true face per change of each log parameter, (29, N, 1411), and that face, (N, 1411)."""
     plain, count = _Twin(PlainEye()), len(SERVOS)
     here = plain.look(individual, positions, from_rest=True)
     result = np.zeros((len(log), *here.shape))
@@ -176,7 +198,7 @@ def _derivative(individual: Individual, log: Array, positions: Array, moved: NDA
     for k, name in enumerate(SKIN_PARAMETERS):
         nudged = replace(individual, **{name: getattr(individual, name) * np.exp(_NUDGE)})
         result[count + k] = (plain.look(nudged, positions, from_rest=True) - here) / _NUDGE
-    return result
+    return result, here
 
 
 def _at(start: Individual, log: Array) -> Individual:
@@ -215,4 +237,4 @@ def _rms(wrong: Array) -> float:
     return float(np.sqrt(np.nanmean(wrong[:, :-7] ** 2)))
 
 
-__all__ = ["SKIN_PARAMETERS", "SkinFit", "Views", "away", "fit_skin", "flat", "patterns", "scatter"]
+__all__ = ["SKIN_PARAMETERS", "SkinFit", "Views", "away", "fit_skin", "flat", "patterns", "scatter", "together"]
