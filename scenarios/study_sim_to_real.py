@@ -79,7 +79,8 @@ def run(out: Path, *, robots: int = ROBOTS, tracked: int = TRACKED, seed: int = 
     trials = list(_tried(jobs, courses, folder_ / "kept"))
     plain = sorted((t for t in trials if t.eye == "plain"), key=lambda t: t.robot)
     watched = sorted((t for t in trials if t.eye == "tracker"), key=lambda t: t.robot)
-    figures = _figures(plain, watched, seed) | {"seconds": time.perf_counter() - begun}
+    figures = _figures(plain, watched, seed)
+    figures |= {"given_up": float(len(jobs) - len(trials)), "seconds": time.perf_counter() - begun}
     study = Study(
         title="From simulation to a robot that differs",
         summary=f"{len(plain)} hidden robots behind emulated buses, {_PEOPLE} people, {len(EXPRESSIONS)} expressions "
@@ -245,7 +246,7 @@ def _tried(jobs: list[tuple[int, str]], courses: Array, where: Path) -> Iterator
                 tries[job] += 1
                 console.console.print(f"robot {job[0]}, {job[1]} eye: {error}", highlight=False, markup=False)
                 if tries[job] == _TRIES:
-                    raise
+                    continue  # is counted as given up
                 waiting[pool.submit(_kept, where, *job, courses)] = job
 
 

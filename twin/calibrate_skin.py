@@ -25,6 +25,8 @@ SKIN_PARAMETERS = ("foundation", "bending", "passive_nm")
 _STEPS = 8
 _NUDGE = 0.15
 _CLOSE = 0.005
+_TWIN_SD = 0.015
+"""Error of a log ratio by what the twin leaves out (firm servos, the skin's nonlinearity), over simulated robots."""
 _ANGLE_SD_RAD = 0.02
 """Scatter of gaze and head pose, see `sight`; that of landmarks is `sight.noise_m`."""
 _BATCH = 32
@@ -102,7 +104,8 @@ def fit_skin(views: Views, direction: Array, eye: Eye, progress: Progress = lamb
         raise InputError(
             f"calibration: the camera found a face in {good.sum()} poses, wanted are 10 or more; more light?"
         )
-    positions, seen, moved = views.positions[good], views.seen[good], views.moved[good]
+    positions = np.clip(views.positions[good], 0, 1)  # encoders may be a tick beyond the end
+    seen, moved = views.seen[good], views.moved[good]
     weight = 1 / scatter() / together(eye)
     prior_sd = np.r_[np.full(len(SERVOS), _spread(*RANGES["ratio"])), [_skin_spread(n) for n in SKIN_PARAMETERS]]
     log = np.zeros(len(prior_sd))
@@ -133,7 +136,7 @@ def fit_skin(views: Views, direction: Array, eye: Eye, progress: Progress = lamb
     count = len(SERVOS)
     return SkinFit(
         individual=_at(start, log),
-        ratio_sd=sd[:count],
+        ratio_sd=np.hypot(sd[:count], _TWIN_SD),
         skin_sd=dict(zip(SKIN_PARAMETERS, sd[count:].tolist(), strict=True)),
         error_m=_rms(seen - predicted),
         error_before_m=_rms(seen - before),
