@@ -29,7 +29,8 @@ def run(
 ) -> int:
     """Send what a log says was sent, at its times; see `duchenne replay --help`. Returns the exit code.
 
-    A command that the face's rules do not let pass at once, since a bus is never exactly as quick as another, is gone
+    A bus rounds commands to its ticks, which may lead out of the safe set by as much; the nearest safe ones are sent. A
+    command that the face's rules do not let pass at once, since a bus is never exactly as quick as another, is gone
     to as far as they let it. Raises `DuchenneError`; what was replayed by then is in the new log.
     """
     log = Log(path)
@@ -43,15 +44,17 @@ def run(
     with Session.open(where, written, about=about, calibration=known, on_finding=_complain) as session:
         start_s, first = rows[0]
         session.begin()
-        step = session.face.guard.limits.rate_per_s * session.face.period_s
+        guard = session.face.guard
+        safe = guard.safe_set.project
+        step = guard.limits.rate_per_s * session.face.period_s
         if (np.abs(first - session.face.last) > step).any():
-            session.glide(first)
+            session.glide(safe(first))
         session.begin()
         with console.progress() as bar:
             task = bar.add_task("replaying", total=len(rows))
             for time_s, command in rows:
                 session.until(time_s - start_s)
-                differences.append(np.abs(session.step(command, exactly=True) - command))
+                differences.append(np.abs(session.step(safe(command), exactly=True) - command))
                 bar.advance(task)
         session.glide(REST_COMMAND)
     figures = _figures(np.array(differences), rows[-1][0] - start_s, complete=log.complete)

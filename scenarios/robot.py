@@ -36,7 +36,7 @@ def run_emulate(
         commands = [f"duchenne mirror --robot {where}", f"duchenne robot status {where}"]
         if as_json:
             console.emit({"servos": len(SERVOS)}, port=emulator.port, robot=where, commands=commands)
-        console.console.print(f"an emulated face is at [bold]{where}[/]; in another terminal:", soft_wrap=True)
+        console.console.print(f"an emulated face is at [bold]{where}[/] for use in another terminal:", soft_wrap=True)
         for command in commands:
             console.console.print(f"  {command}", soft_wrap=True, highlight=False)
         console.console.print("Ctrl-C ends it.", style="dim")
