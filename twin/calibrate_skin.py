@@ -31,9 +31,12 @@ _ANGLE_SD_RAD = 0.02
 """Scatter of gaze and head pose, see `sight`; that of landmarks is `sight.noise_m`."""
 _BATCH = 32
 _FIRM = 4.0
-_EYE_RIDGE = 1e-3
+_EYE_RIDGE = 1e-2
 _TOGETHER = 6.0
 """A tracker's landmarks are wrong together, in some 40 modes of 1404 numbers (`tracker_space`): √(1404 / 40)."""
+_JITTER = 15.0
+"""The same for the small differences between robot and twin: what a tracker makes of them is mostly jitter, alike for
+the true twin and for others. Ratios come nearest to the truth where the looks are trusted this little."""
 _TIMESTEP_S = 0.008
 
 
@@ -106,7 +109,7 @@ def fit_skin(views: Views, direction: Array, eye: Eye, progress: Progress = lamb
         )
     positions = np.clip(views.positions[good], 0, 1)  # encoders may be a tick beyond the end
     seen, moved = views.seen[good], views.moved[good]
-    weight = 1 / scatter() / together(eye)
+    weight = 1 / scatter() / (1.0 if isinstance(eye, PlainEye) else _JITTER)
     prior_sd = np.r_[np.full(len(SERVOS), _spread(*RANGES["ratio"])), [_skin_spread(n) for n in SKIN_PARAMETERS]]
     log = np.zeros(len(prior_sd))
     twin, start = _Twin(eye), replace(Individual(), direction=direction)
