@@ -51,6 +51,8 @@ def _bars(trials: Sequence["Trial"], path: Path) -> Path:
     ]
     axis.set_xticks(range(len(trials)), labels, fontsize=8)
     axis.set(ylabel="rms error of landmarks, mm", yscale="log")
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_formatter("{x:g}")
     axis.legend(frameon=False, ncols=4)
     figure.savefig(path, dpi=110)
     plt.close(figure)
