@@ -40,7 +40,7 @@ from .study_sim_to_real_picture import draw
 
 Array = NDArray[np.floating]
 
-ROBOTS, TRACKED = 8, 2
+ROBOTS, TRACKED = 8, 1
 """Hidden robots that a plain eye looks at, and those of them that pictures and MediaPipe look at, too."""
 FIRST_ROBOT = 100
 """Robots from this seed on were never looked at while the calibration was made."""
