@@ -36,6 +36,7 @@ from .coexpress_live import live, open_emg
 from .coexpress_play import Follower, Player
 from .coexpress_report import write_results
 from .coexpress_scene import CO_EXPRESSION, MIMICRY, Played, Scene, Story, portraits
+from .coexpress_told import Told
 
 SECONDS = 12.0
 LONGEST_S, LONGEST_LIVE_S = 60.0, 300.0
@@ -144,6 +145,7 @@ def simulated(number: int, montage: str | None, seconds: float, seed: int = 1) -
         emg_uv=met.emg_uv,
         emg_delay_s=met.emg_delay_s,
         channels=met.channels,
+        montage=montage or "",
         acts=met.acts,
         draw=lambda frames, size_px: portraits(met.vertices_m[list(frames)], rest_m, look, size_px),
     )
@@ -166,11 +168,13 @@ def perform(
 def play(scene: Scene, player: Player, tick: Callable[[], object] = lambda: None, *, paced: bool = False) -> Played:
     """One robot beside her, from rest, at 25 Hz; pictures and EMG come when they would be known.
 
-    paced: in real time.
+    paced: in real time, and followers are told what is known of her.
     """
     watcher = player.coexpressor.watcher
     shown, heard_s, begun_s = 0, 0.0, time.monotonic()
+    told = Told(scene, player, begun_s) if paced else None
     for now_s in CONTROL_PERIOD_S * np.arange(_ticks(scene)):
+        first = shown
         while shown < len(scene.times_s) and scene.times_s[shown] + scene.camera_delay_s <= now_s + 1e-9:
             watcher.see(float(scene.times_s[shown]), scene.seen[shown])
             shown += 1
@@ -181,6 +185,8 @@ def play(scene: Scene, player: Player, tick: Callable[[], object] = lambda: None
         if paced:
             time.sleep(max(begun_s + now_s - time.monotonic(), 0.0))
         player.tick(float(now_s))
+        if told is not None:
+            told.now(range(first, shown), fresh)
         tick()
     return player.played()
 

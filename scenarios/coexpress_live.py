@@ -9,19 +9,21 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.markup import escape
 
 from ..hardware.emg_lsl import LslSource
-from ..hardware.emg_source import EmgBlock, EmgSource
+from ..hardware.emg_source import ClockOffset, EmgBlock, EmgSource
 from ..sim.camera import Face, FaceReader, Neutral
 from ..sim.errors import DuchenneError, FaceError
 from ..sim.frames import FrameSource
-from ..sim.mesh import REST
+from ..sim.mesh import REST, VERTEX_COUNT
 from ..sim.robot.face import CONTROL_PERIOD_S
 from ..twin.attention import head_angles
+from ..twin.log_entries import Seen
 from .coexpress_film import NEUTRAL_FRAMES, Kept, found_acts, kept, scene_of
 from .coexpress_play import Player
 from .coexpress_scene import Scene, portraits
@@ -49,6 +51,8 @@ def live(camera: FrameSource | None, emg: EmgSource | None, players: Sequence[Pl
     """
     begun_s = time.monotonic()
     ears = None if emg is None else _Ears(emg, begun_s)
+    if emg is not None:
+        _tell(players, emg.info)
     with _Eyes(camera, begun_s) as eyes, console.status("waiting for her face") as status:
         try:
             for tick in range(int(seconds / CONTROL_PERIOD_S) + 1):
@@ -83,6 +87,7 @@ class _Eyes:
         self.neutral: Neutral | None = None
         self.kept: list[Kept] = []
         self.late_s: list[float] = []
+        self._clock: ClockOffset | None = None
         self.ended_s: float | None = None
         """When the camera stopped sending."""
         self.problem = ""
@@ -105,6 +110,8 @@ class _Eyes:
         """Give what has been seen since the last time to the robots; the first faces tell how she looks at rest."""
         while not self._came.empty():
             known_s, one = self._came.get()
+            if not self.kept:
+                _tell(players, self._clock)
             self.kept.append(one)
             self.late_s.append(known_s - one.time_s)
             if self.neutral is None and one.face is not None:
@@ -119,6 +126,9 @@ class _Eyes:
                     player.coexpressor.watcher.see(one.time_s, None)
                 else:
                     player.coexpressor.look(one.time_s, one.face)
+            if self.neutral is not None:
+                face_m = None if one.face is None else self.neutral.displacement(one.face)[:VERTEX_COUNT]
+                _tell(players, Seen(taken_s=self._begun_s + one.time_s, face_m=face_m))
 
     def _watch(self) -> None:
         assert self._camera is not None
@@ -129,7 +139,9 @@ class _Eyes:
                     if self._stop.is_set():
                         return
                     if offset_s is None:
-                        offset_s = time.monotonic() - self._begun_s - frame.time_s
+                        now_s = time.monotonic()
+                        offset_s = now_s - self._begun_s - frame.time_s
+                        self._clock = ClockOffset(time_s=now_s, offset_s=now_s - frame.time_s)
                     one = kept(frame, reader.read(frame.rgb, frame.time_s).face, offset_s)
                     self._came.put((time.monotonic() - self._begun_s, one))
             self.problem = self._camera.problem or f"{self._camera.name} ended"
@@ -151,6 +163,7 @@ class _Ears:
         if not len(block):
             return
         self.blocks.append(block)
+        _tell(players, block)
         times_s = block.host_s - self.begun_s
         cuts = [0, *(gap.at for gap in block.gaps if gap.at), len(block)]
         for first, last in pairwise(cuts):
@@ -219,6 +232,11 @@ def _only_heard(player: Player, notes: Sequence[str]) -> Scene:
         draw=lambda frames, size_px: portraits(mesh_m[list(frames)], REST, _LOOK, size_px),
         notes=(*notes, "Her face is drawn as her muscles tell it; timing is against that and proves nothing."),
     )
+
+
+def _tell(players: Sequence[Player], what: Any) -> None:
+    for player in players:
+        player.tell(what)
 
 
 def _said(now_s: float, player: Player) -> str:

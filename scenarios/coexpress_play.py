@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,14 @@ Array = NDArray[np.floating]
 
 
 class Follower(Protocol):
-    """A further face that gets every command, such as a real robot."""
+    """A further face that gets every command, such as a real robot, and a log of what the commands answer to."""
 
     def step(self, command: Array) -> object:
         """Go to a command (26,) that has passed the Guard; called every 40 ms, must not wait."""
+        ...
+
+    def write(self, what: Any) -> object:
+        """Keep what became known of the person: an entry of `twin.log_entries`, at host times; must not wait."""
         ...
 
 
@@ -49,6 +53,11 @@ class Player:
             face.step(command)
         self._state = self._robot.step(command)
         return command
+
+    def tell(self, what: Any) -> None:
+        """Have the followers keep an entry of a log."""
+        for face in self._followers:
+            face.write(what)
 
     def played(self) -> Played:
         """All that it did."""

@@ -42,7 +42,8 @@ class Scene:
     source, senses: who it is and what the robots know her by, for readers. times_s (F,): of the pictures. seen: what
     the camera made of each, None where it found no face; known `camera_delay_s` later. face_m (F, 468, 3): her face,
     for measuring. mesh_m (F, 468, 3): the same with her own features, for looking. emg_uv (T, C) at `emg_hz`, known
-    `emg_delay_s` later, or None. draw: pictures of frames, square RGB of a size in px. filmed: they are a film's.
+    `emg_delay_s` later, or None. montage: name of the electrodes' arrangement, where known. draw: pictures of frames,
+    square RGB of a size in px. filmed: they are a film's.
     """
 
     source: str
@@ -56,6 +57,7 @@ class Scene:
     emg_hz: float = EMG_HZ
     emg_delay_s: float = 0.0
     channels: tuple[str, ...] = ()
+    montage: str = ""
     acts: tuple[Shown, ...]
     draw: Callable[[Sequence[int], int], list[np.ndarray]]
     filmed: bool = False

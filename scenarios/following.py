@@ -2,12 +2,15 @@
 
 with followed_by("dynamixel:/dev/ttyUSB0", out) as faces:
     coexpress.run(out, who, followers=faces)
+
+The log holds what was known of the person, too: EMG, faces and how their clocks run beside the host's.
 """
 
 import contextlib
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,6 +41,10 @@ class FollowingFace:
             self.session.step(command)
         except (BusError, CommandRejected) as error:
             self._give_up(error)
+
+    def write(self, what: Any) -> None:
+        """Log what became known of the person, also after the robot has given up."""
+        self.session.write(what)
 
     def rest(self) -> None:
         """Glide to rest, if it still may."""

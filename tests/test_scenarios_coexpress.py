@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from duchenne.hardware.emg_source import ClockOffset, EmgBlock
 from duchenne.learning.anticipation import Anticipator
 from duchenne.learning.self_model import SelfModel
 from duchenne.scenarios import coexpress as job
@@ -17,12 +18,17 @@ from duchenne.scenarios.coexpress_film import filmed, found_acts
 from duchenne.scenarios.coexpress_picture import COLUMNS, ROWS, columns_s, moment_s, said
 from duchenne.scenarios.coexpress_play import Player
 from duchenne.scenarios.coexpress_scene import CO_EXPRESSION, MIMICRY, Played, Scene, Story
+from duchenne.scenarios.export import run as export
+from duchenne.scenarios.following import followed_by
 from duchenne.sim import mesh
 from duchenne.sim.errors import FaceError, GraphicsError, InputError, VocabularyError
 from duchenne.sim.person.encounter import EMG_HZ, Shown
 from duchenne.sim.robot.servo import REST_COMMAND, SERVO_NAMES
 from duchenne.twin.coexpress import Coexpressor, Knowing
 from duchenne.twin.discretion import Discretion
+from duchenne.twin.log import Log
+from duchenne.twin.log_entries import Seen
+from duchenne.twin.log_recording import recording_of
 from duchenne.twin.steering import Steering
 
 APEX_M = np.zeros((mesh.VERTEX_COUNT, 3))
@@ -268,11 +274,14 @@ def played(scene, watcher):
 
 def test_both_robots_play_on_the_same_input():
     scene = replace(short_scene(0.8, emg=False), acts=())
-    sent = []
+    sent, told = [], []
 
     class Following:
         def step(self, command):
             sent.append(command)
+
+        def write(self, what):
+            told.append(what)
 
     story = job.perform(scene, Knowing(TIMES_S, course_m()), followers=[Following()])
     assert set(story.robots) == {CO_EXPRESSION, MIMICRY}
@@ -281,6 +290,37 @@ def test_both_robots_play_on_the_same_input():
         assert np.isfinite(robot.vertices_m).all()
     assert set(ROWS[1:]) == set(story.robots)
     np.testing.assert_array_equal(sent, story.robots[CO_EXPRESSION].commands)
+    assert {type(what) for what in told} == {ClockOffset, Seen}
+
+
+def test_the_log_of_a_following_robot_holds_what_was_seen_and_heard(tmp_path):
+    scene = replace(short_scene(1.0), montage="proximal7", emg_delay_s=0.02)
+    assert scene.emg_uv is not None
+    mind = Coexpressor(Steering(SelfModel.default()), Anticipator.default("proximal7").stream())
+    with followed_by("sim", tmp_path) as followers:
+        job.play(scene, Player(CO_EXPRESSION, mind, followers), paced=True)
+        followers[0].problem = "gone"  # what is known of her goes on being logged
+        followers[0].write(Seen(taken_s=followers[0].session.face.time_s, face_m=None))
+    log = Log(tmp_path / "log.mcap")
+    (clock,) = (entry.what for entry in log.only(ClockOffset))
+    *seen, last = log.only(Seen)
+    taken_s = np.array([entry.what.taken_s for entry in seen]) - clock.offset_s
+    np.testing.assert_allclose(taken_s, scene.times_s[: len(seen)], atol=1e-6)
+    np.testing.assert_allclose([entry.what.face_m for entry in seen], scene.face_m[: len(seen)], atol=1e-7)
+    assert len(seen) >= 20
+    assert last.what.face_m is None
+    assert all(entry.time_s >= entry.what.taken_s + scene.camera_delay_s - 1e-6 for entry in seen)
+    blocks = list(log.only(EmgBlock))
+    assert all(e.time_s >= e.what.arrival_s >= e.what.host_s[-1] + scene.emg_delay_s - 1e-6 for e in blocks)
+    heard = recording_of(log)["emg"]
+    np.testing.assert_allclose(heard.data, scene.emg_uv[: len(heard)], atol=1e-3)
+    assert len(heard) >= 900
+    assert heard.channels == scene.channels
+    assert export(log.path, "xdf", tmp_path) == 0
+    assert export(log.path, "bids", tmp_path) == 0
+    (positions,) = tmp_path.rglob("*_electrodes.tsv")
+    assert "ZM" in next(tmp_path.rglob("*_channels.tsv")).read_text()
+    assert len(positions.read_text().splitlines()) > 7
 
 
 def test_a_lost_face_leaves_the_muscles_and_is_told():

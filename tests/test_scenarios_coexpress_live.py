@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from duchenne.hardware.emg_source import ClockOffset, Continuity, EmgInfo, EmgSource
+from duchenne.hardware.emg_source import ClockOffset, Continuity, EmgBlock, EmgInfo, EmgSource
 from duchenne.learning.anticipation import Anticipator
 from duchenne.learning.expectation import Copying
 from duchenne.learning.motion_anticipation import MotionWatcher
@@ -24,6 +24,7 @@ from duchenne.sim.robot.servo import REST_COMMAND
 from duchenne.twin.both_senses import BothSenses
 from duchenne.twin.coexpress import Coexpressor
 from duchenne.twin.discretion import Discretion
+from duchenne.twin.log_entries import Seen
 from duchenne.twin.steering import Steering
 from duchenne.twin.timing import Mimicry
 
@@ -126,6 +127,35 @@ def test_a_camera_and_emg_at_once(players):
     assert played.expected[-1].sources == ("camera", "emg")
     assert np.abs(played.commands[-1] - REST_COMMAND).max() < 0.05
     assert scene.acts == ()
+
+
+def test_followers_are_told_what_is_seen_and_heard():
+    told = []
+
+    class Following:
+        def step(self, command):
+            pass
+
+        def write(self, what):
+            told.append(what)
+
+    mind = Coexpressor(Steering(SelfModel.default()), both())
+    begun_s = time.monotonic()
+    scene = here.live(Camera(2.0, faceless=(0.6, 0.8)), Emg(2.0), [Player(CO_EXPRESSION, mind, [Following()])], 1.2)
+    kinds = [type(what) for what in told]
+    assert kinds[0] is EmgInfo
+    assert kinds.count(ClockOffset) == 1
+    assert kinds.index(ClockOffset) < kinds.index(Seen)
+    clock = told[kinds.index(ClockOffset)]
+    taken_s = np.array([what.taken_s for what in told if isinstance(what, Seen)])
+    pictures = (taken_s - clock.offset_s) * 25  # by the camera's own clock they come 25 times a second
+    np.testing.assert_allclose(pictures, np.round(pictures), atol=1e-3)
+    assert ((taken_s > begun_s) & (taken_s < begun_s + 1.5)).all()
+    lost = [what.face_m is None for what in told if isinstance(what, Seen)]
+    assert 0 < sum(lost) <= 5
+    heard = np.concatenate([what.emg_uv for what in told if isinstance(what, EmgBlock)])
+    assert scene.emg_uv is not None
+    assert len(heard) > 900
 
 
 def test_a_camera_that_ends_leaves_the_emg_and_is_told(players):

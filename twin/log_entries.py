@@ -119,7 +119,7 @@ TOPICS: Mapping[type, str] = {
     Command: "command", Feedback: "feedback", Event: "guard", EmgInfo: "emg_info", EmgBlock: "emg", Seen: "face",
     ClockOffset: "clock",
 }  # fmt: skip
-"""Topic of each kind of entry."""
+"""Topic of each kind of entry. A clock is the camera's; blocks of EMG bring their own."""
 _PACK: Mapping[type, Callable[[Any], dict[str, Any]]] = {
     Command: lambda c: {"asked": _numbers(c.asked), "sent": _numbers(c.sent)},
     Feedback: _pack_feedback,
