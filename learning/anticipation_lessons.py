@@ -1,7 +1,7 @@
 """What an anticipator learns from: simulated people acting, with what will happen next written beside every moment."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,13 @@ class Lesson:
             arrival_s[release:end] = np.maximum(end - np.arange(release, end), 0) / PICTURES_HZ
         seen, clean = space.encode(met.seen_m), space.encode(met.noiseless_m)
         return cls(seen, clean, true, target, arrival_s, rising, expression, *_heard(met))
+
+    def unheard(self, channels: int) -> "Lesson":
+        """The same for a network that knows so many channels, of which nothing was heard."""
+        count = len(self.seen)
+        return replace(
+            self, loud=np.full((count, BINS, channels), np.nan, np.float16), alive=np.zeros((count, channels), bool)
+        )
 
 
 def encounters(people: Iterable[int], *, montage: str | None, seconds: float) -> Iterator[Encounter]:

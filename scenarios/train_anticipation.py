@@ -10,8 +10,9 @@ from ..sim.errors import InputError
 from ..sim.person.electrodes import montage as named_montage
 from . import console
 
-PEOPLE = {True: 140, False: 240}
-"""How many people, with EMG and without, which is quicker to simulate."""
+PEOPLE = 240
+_WEAR = 7 / 12
+"""So many of them wear electrodes, if there are any; the others, who are simulated more quickly, are only seen."""
 _LOOK_S = 30.0
 """Everybody is first looked at for so long, to know how faces move."""
 _FIRST_OTHERS = 1000
@@ -24,7 +25,7 @@ def run(
     montage: str | None = None,
     people: int | None = None,
     seconds: float = 90.0,
-    steps: int = 6000,
+    steps: int = 8000,
     seed: int = 0,
     as_json: bool = False,
 ) -> int:
@@ -32,7 +33,7 @@ def run(
 
     montage: what they wear; None for the camera alone. people: numbers 0 … people − 1. Raises `InputError`.
     """
-    count = PEOPLE[montage is not None] if people is None else people
+    count = PEOPLE if people is None else people
     if not 4 <= count <= _FIRST_OTHERS:
         raise InputError(f"people: got {count}; allowed are 4 … {_FIRST_OTHERS}, since those after them are tested on")
     channels = () if montage is None else tuple(named_montage(montage).channel_names)
@@ -43,9 +44,12 @@ def run(
             bar.track(encounters(range(count), montage=None, seconds=_LOOK_S), task_id=looking, total=count)
         )
         task = bar.add_task("people", total=count)
-        for met in encounters(range(count), montage=montage, seconds=seconds):
-            lessons.append(Lesson.of(met, space))
-            bar.advance(task)
+        wearing = round(_WEAR * count) if channels else 0
+        for who, worn in ((range(wearing), montage), (range(wearing, count), None)):
+            for met in encounters(who, montage=worn, seconds=seconds):
+                lesson = Lesson.of(met, space)
+                lessons.append(lesson if worn else lesson.unheard(len(channels)))
+                bar.advance(task)
         learning = bar.add_task("learning", total=steps)
         losses: list[float] = []
 
