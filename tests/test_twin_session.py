@@ -1,5 +1,6 @@
 """A session: everything that was told to a face, in one log that survives its writer, and the same once more."""
 
+import contextlib
 import json
 import os
 import signal
@@ -22,7 +23,8 @@ from duchenne.sim.robot.servo import REST_COMMAND
 from duchenne.twin.calibration import Calibration
 from duchenne.twin.log import Log
 from duchenne.twin.log_entries import Command, Seen
-from duchenne.twin.port import BusFace
+from duchenne.twin.port import BusFace, SimFace
+from duchenne.twin.residual import ResidualMonitor
 from duchenne.twin.session import Session, free_path
 
 GOALS = SafeSet.default().sample(np.random.default_rng(5), 3)
@@ -175,6 +177,41 @@ def test_a_face_that_was_relaxed_while_it_waited_is_armed_again(tmp_path):
             session.step(REST_COMMAND)
     asked = [e.what for e in Log(tmp_path / "log.mcap").only(Command)]
     assert asked[-1].sent is None
+
+
+def test_a_face_that_went_to_rest_on_its_own_makes_no_alarm():
+    """While a program hangs the Guard lets the face glide to rest, of which the twin does not know."""
+    with Session(SimFace(), monitor=ResidualMonitor(learn_s=8.0)) as session:
+        session.begin()
+        play(session, 10.0)
+        assert session.monitor is not None
+        assert not session.monitor.is_learning
+        stayed = session.face.last
+        session.until(15.0)
+        assert np.abs(session.face.last - stayed).max() > 0.2
+        for k in range(75):
+            session.until(15.0 + 0.04 * (k + 1))
+            session.step(GOALS[k // 25])
+        assert session.findings == []
+
+
+@pytest.mark.slow
+def test_a_blocked_servo_is_named_before_the_guard_stops_the_face(tmp_path):
+    path = tmp_path / "log.mcap"
+    with Session.open("emulated:dynamixel", path) as session:
+        assert isinstance(session.face, BusFace)
+        assert session.face.emulator is not None
+        session.monitor = ResidualMonitor(learn_s=8.0)
+        session.begin()
+        play(session, 10.0)
+        assert session.findings == []
+        session.face.emulator.inject("blocked", servo="jaw")
+        session.begin()
+        with contextlib.suppress(BusError, CommandRejected):
+            play(session, 5.0)
+        assert session.findings[0].servos == ("jaw",)
+        assert session.findings[0].time_s < session.start_s + 4.0
+    assert any(e.what.what == "drift" and "jaw" in e.what.message for e in Log(path).only(Event))
 
 
 def test_logs_are_never_written_over(tmp_path):

@@ -38,6 +38,8 @@ from .shadow import Shadow
 Array = NDArray[np.floating]
 _WAITS = "waits"
 _PUNCTUAL_S = 0.02
+_TOGETHER_S = 1.0
+"""A face that moved on its own, and the twin that did not, are in the same place again after so long."""
 _log = logging.getLogger(__name__)
 
 
@@ -72,7 +74,7 @@ class Session:
         self._shadow = None if simulated and monitor is None else Shadow(face.last, face.time_s, twin)
         self.start_s = face.time_s
         self.findings: list[Finding] = []
-        self._heard_s = -np.inf
+        self._heard_s = self._sent_s = self._together_s = -np.inf
         self._attach(calibration)
         face.stop(_WAITS, "for its first command")
 
@@ -126,6 +128,7 @@ class Session:
         """
         if (self.face.stopped or "").startswith((_WAITS, "stale")):
             self.face.rearm()
+            self._sent_s = -np.inf  # nobody knows where it went meanwhile
         self.start_s = self.face.time_s - time_s
 
     def until(self, time_s: float) -> None:
@@ -146,6 +149,9 @@ class Session:
             self._write(now, Command(asked=np.asarray(asked, float)))
             raise
         self._write(now, Command(asked=np.asarray(asked, float), sent=sent))
+        if now - self._sent_s > self.face.guard.limits.glide_after_s:
+            self._together_s = now + _TOGETHER_S
+        self._sent_s = now
         if self._shadow is not None:
             self._shadow.send(sent, now)
         try:
@@ -168,7 +174,7 @@ class Session:
 
     def looked(self, taken_s: float, landmarks_m: Array) -> None:
         """Show the monitor aligned landmarks of the robot itself, (468, 3) m; time as for `seen`."""
-        if self.monitor is not None and self._shadow is not None:
+        if self.monitor is not None and self._shadow is not None and self.start_s + taken_s > self._together_s:
             self._tell(self.monitor.see(self.start_s + taken_s, landmarks_m, self._shadow))
 
     def write(self, what: Any) -> None:
@@ -206,7 +212,8 @@ class Session:
         self._heard_s = feedback.time_s
         self._write(feedback.time_s, feedback)
         punctual = feedback.time_s - sent_s < _PUNCTUAL_S  # of a machine that was busy nobody knows what was when
-        if self.monitor is not None and self._shadow is not None and punctual:
+        judged = punctual and feedback.time_s > self._together_s
+        if self.monitor is not None and self._shadow is not None and judged:
             self._tell(self.monitor.observe(feedback, self._shadow))
 
     def _tell(self, findings: tuple[Finding, ...]) -> None:
