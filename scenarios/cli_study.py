@@ -104,6 +104,22 @@ def study_real_robot(
     sys.exit(run(out, data=data or find_real_data(), seed=seed, as_json=as_json))
 
 
+@app.command("sim-to-real")
+def study_sim_to_real(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.html and what is kept.")] = Path(
+        "out/sim-to-real"
+    ),
+    robots: Annotated[int, typer.Option(min=1, help="Hidden robots seen by a plain eye.")] = 8,
+    tracked: Annotated[int, typer.Option(min=0, help="Hidden robots seen by MediaPipe as well.")] = 1,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Robots that differ from the design, calibrated through bus and camera alone, then mirroring people."""
+    from .study_sim_to_real import run
+
+    sys.exit(run(out, robots=robots, tracked=tracked, seed=seed, as_json=as_json))
+
+
 @app.command("six-expressions")
 def study_six_expressions(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.html and what is kept.")] = Path(

@@ -79,7 +79,7 @@ def _fit_one(place: int, shake: Shake) -> tuple[Array, Array, float]:
     from mujoco import sysid
 
     if not hasattr(sysid, "optimize"):
-        raise InputError("identifying servos needs mujoco's sysid; pip install 'mujoco[sysid]'")
+        raise InputError("identifying servos needs mujoco's sysid; pip install 'duchenne[calibration]'")
     servo = SERVOS[place]
     span = servo.high_rad - servo.low_rad
     params, middle, spread = sysid.ParameterDict(), [], []
