@@ -28,6 +28,7 @@ from ..hardware.guard_limits import Limits
 from ..sim.errors import BusError, CommandRejected
 from ..sim.robot.face import FaceState
 from ..sim.robot.individual import IndividualFaces
+from .adaptation import Adaptation
 from .calibration import Calibration
 from .log import LogWriter
 from .log_entries import Command, Seen
@@ -51,7 +52,7 @@ class Session:
     Args:
         face: is closed with this.
         log: is closed with this; None writes none.
-        calibration: what the face's twin is like; None takes the design.
+        calibration: what the face's twin is like, and by how much its commands differ; None takes the design.
         monitor: None takes the usual one where the face gives feedback and is not the simulation itself.
         on_finding: is told what the monitor finds.
     """
@@ -75,6 +76,7 @@ class Session:
         self.start_s = face.time_s
         self.findings: list[Finding] = []
         self._heard_s = self._sent_s = self._together_s = -np.inf
+        self._adapt = None if calibration is None else Adaptation.of(calibration, face.guard.safe_set)
         self._attach(calibration)
         face.stop(_WAITS, "for its first command")
 
@@ -140,11 +142,19 @@ class Session:
     def step(self, asked: Array, *, exactly: bool = False) -> Array:
         """Send the next command on the way to `asked`, (26,), or with `exactly` that one if the rules let it pass.
 
-        Returns what was really sent. Raises `CommandRejected` or `BusError`; a single failed read is only logged.
+        `asked` is meant for the design; a calibrated face gets its own command for it, except with `exactly`. Returns
+        what was really sent. Raises `CommandRejected` or `BusError`; a single failed read is only logged.
         """
+        return self._step(asked, asked if exactly or self._adapt is None else self._adapt(asked), exactly)
+
+    def glide(self, goal: Array) -> None:
+        """Go slowly to a safe command of its own, (26,), logged as all else; returns when the face is there."""
+        self.face.glide(goal, lambda command: self._step(command, command, False))
+
+    def _step(self, asked: Array, own: Array, exactly: bool) -> Array:
         now = self.face.time_s
         try:
-            sent = self._send(asked, exactly)
+            sent = self._send(own, exactly)
         except BaseException:
             self._write(now, Command(asked=np.asarray(asked, float)))
             raise
@@ -163,10 +173,6 @@ class Session:
         else:
             self._heard(feedback, now)
         return sent
-
-    def glide(self, goal: Array) -> None:
-        """Go slowly to a safe command, (26,), logged as all else; returns when the face is there."""
-        self.face.glide(goal, self.step)
 
     def seen(self, taken_s: float, face_m: Array | None) -> None:
         """Log the person's face, (468, 3) m from rest, in a picture taken so long after the beginning."""
