@@ -25,10 +25,10 @@ def calibration() -> Calibration:
 
 def _held(session: Session, goal: np.ndarray, **how: bool) -> np.ndarray:
     session.begin()
-    for k in range(30):
-        session.until(0.04 * (k + 1))
-        sent = session.step(goal, **how)
-    return sent
+    for k in range(1, 30):
+        session.until(0.04 * k)
+        session.step(goal, **how)
+    return session.face.last
 
 
 def test_it_is_sent_its_own_command_and_exactly_what_is_said_exactly(calibration):
