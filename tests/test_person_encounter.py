@@ -53,6 +53,7 @@ def test_acts_run_from_drive_to_onset_to_arrival_to_release(met):
 def test_muscles_speak_before_the_face_moves():
     smile = Act(what="smile", onset_s=3.0, hold_s=1.0, intensity=1.0)
     met = meet(Person.sample(5), montage="proximal7", seed=5, seconds=6.0, acts=[smile])
+    assert met.emg_uv is not None
     loud = np.abs(met.emg_uv).reshape(-1, 20, 7).mean(1).max(1)  # of the loudest channel, every 20 ms
     before = loud[50:145]
     heard_s = 0.02 * int(np.argmax((loud > before.mean() + 6 * before.std()) & (np.arange(len(loud)) > 145)))
