@@ -1,6 +1,7 @@
 """`duchenne coexpress`: in company of somebody, simulated or real."""
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -76,7 +77,8 @@ def coexpress(
 
     worn = None if montage == "none" else montage
     who = Who(person=person, video=video, camera=camera, emg=emg, montage=worn, seed=seed)
-    with followed_by(robot, out, calibration=calibration, about={"command": "coexpress"}) as faces:
+    about = {"command": "coexpress", **asdict(who), "discretion": discretion, "model": model}
+    with followed_by(robot, out, calibration=calibration, about=about) as faces:
         code = run(
             out,
             who,
