@@ -1,10 +1,13 @@
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 os.environ.setdefault("MUJOCO_GL", "egl")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background; programs under test inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

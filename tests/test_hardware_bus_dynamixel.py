@@ -504,7 +504,10 @@ def test_torque_goes_off_on_every_way_out(emulator, way):
         if kill is not None:
             assert emulator.state()["torque"].all()
             program.send_signal(kill)
-        program.communicate(timeout=5)
+        try:
+            program.communicate(timeout=5)
+        finally:
+            program.kill()
     assert program.returncode == (0 if kill is None else -kill)
     assert not emulator.state()["torque"].any()
 
