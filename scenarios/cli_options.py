@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
+Data = Annotated[Path | None, typer.Option(help="Folder with real recordings; by default ../shared/data.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Kept = Annotated[Path, typer.Option("--out", "-o", help="Folder for report.html and what is kept.")]
 People = Annotated[int | None, typer.Option(min=2, help="Simulated people; by default as many as in the paper.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of people, recordings and learning.")]
 
@@ -22,4 +24,4 @@ def find_real_data() -> Path | None:
     return path if path.is_dir() else None
 
 
-__all__ = ["Json", "People", "Seed", "find_emo_rows", "find_real_data"]
+__all__ = ["Data", "Json", "Kept", "People", "Seed", "find_emo_rows", "find_real_data"]

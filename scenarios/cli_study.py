@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .cli_options import Json, People, Seed, find_real_data
+from .cli_options import Data, Json, Kept, People, Seed, find_real_data
 
 app = typer.Typer(
     no_args_is_help=True, help="Set the simulation beside what was published and measured.", rich_markup_mode="rich"
@@ -16,9 +16,7 @@ app = typer.Typer(
 @app.command("physiology")
 def study_physiology(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table.")] = Path("out/physiology"),
-    data: Annotated[
-        Path | None, typer.Option(help="Folder with real recordings to compare with; by default ../shared/data.")
-    ] = None,
+    data: Data = None,
     seed: Annotated[int, typer.Option(help="Seed of the simulated people.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -39,12 +37,8 @@ def study_physiology(
 
 @app.command("coexpression")
 def study_coexpression(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.html and what is kept.")] = Path(
-        "out/coexpression"
-    ),
-    data: Annotated[
-        Path | None, typer.Option(help="Folder with recordings of real faces; by default ../shared/data.")
-    ] = None,
+    out: Kept = Path("out/coexpression"),
+    data: Data = None,
     people: People = None,
     seed: Seed = 0,
     as_json: Json = False,
@@ -92,9 +86,7 @@ def study_real_robot(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.html and parameters.csv.")] = Path(
         "out/real-robot"
     ),
-    data: Annotated[
-        Path | None, typer.Option(help="Folder with the real robot's rows; by default ../shared/data.")
-    ] = None,
+    data: Data = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -106,9 +98,7 @@ def study_real_robot(
 
 @app.command("sim-to-real")
 def study_sim_to_real(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.html and what is kept.")] = Path(
-        "out/sim-to-real"
-    ),
+    out: Kept = Path("out/sim-to-real"),
     robots: Annotated[int, typer.Option(min=1, help="Hidden robots seen by a plain eye.")] = 8,
     tracked: Annotated[int, typer.Option(min=0, help="Hidden robots seen by MediaPipe as well.")] = 1,
     seed: Seed = 0,
@@ -122,9 +112,7 @@ def study_sim_to_real(
 
 @app.command("six-expressions")
 def study_six_expressions(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.html and what is kept.")] = Path(
-        "out/six-expressions"
-    ),
+    out: Kept = Path("out/six-expressions"),
     people: People = None,
     seed: Seed = 0,
     as_json: Json = False,
@@ -143,9 +131,7 @@ def study_six_expressions(
 
 @app.command("distal-smiles")
 def study_distal_smiles(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.html and what is kept.")] = Path(
-        "out/distal-smiles"
-    ),
+    out: Kept = Path("out/distal-smiles"),
     people: People = None,
     seed: Seed = 0,
     as_json: Json = False,
@@ -164,9 +150,7 @@ def study_distal_smiles(
 
 @app.command("epidermal")
 def study_epidermal(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.html and what is kept.")] = Path(
-        "out/epidermal"
-    ),
+    out: Kept = Path("out/epidermal"),
     people: People = None,
     seed: Seed = 0,
     as_json: Json = False,
@@ -185,9 +169,7 @@ def study_epidermal(
 
 @app.command("separation")
 def study_separation(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.html and what is kept.")] = Path(
-        "out/separation"
-    ),
+    out: Kept = Path("out/separation"),
     people: People = None,
     seed: Seed = 0,
     as_json: Json = False,
