@@ -16,7 +16,7 @@ from ..sim.errors import DuchenneError
 from .cli_bench import app as bench_app
 from .cli_live import app as live_app
 from .cli_log import app as log_app
-from .cli_options import Json, Seed
+from .cli_options import Calibrated, Json, Seed
 from .cli_robot import app as robot_app
 from .cli_stream import app as stream_app
 from .cli_study import app as study_app
@@ -112,7 +112,7 @@ def mirror(
         str | None,
         typer.Option(help="A face on a bus, dynamixel:PORT or maestro:PORT; log.mcap records it.", show_default="sim"),
     ] = None,
-    calibration: Annotated[Path | None, typer.Option(help="Of that robot, from duchenne robot calibrate.")] = None,
+    calibration: Calibrated = None,
     as_json: Json = False,
 ) -> None:
     """Make the robot show the expression of a person.

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from .cli_options import Json
+from .cli_options import Calibrated, Json
 
 app = typer.Typer()
 
@@ -53,7 +53,7 @@ def coexpress(
             show_default="none",
         ),
     ] = None,
-    calibration: Annotated[Path | None, typer.Option(help="Of that robot, from duchenne robot calibrate.")] = None,
+    calibration: Calibrated = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made if missing.")] = Path(
         "out/coexpress"
     ),

@@ -6,12 +6,10 @@ from typing import Annotated
 
 import typer
 
-from .cli_options import Json
+from .cli_options import Calibrated, Json
 
 app = typer.Typer()
 LogFile = Annotated[Path, typer.Argument(metavar="LOG", help="log.mcap of a run with --robot.")]
-
-Calibrated = Annotated[Path | None, typer.Option("--calibration", help="From duchenne robot calibrate.")]
 
 
 @app.command()

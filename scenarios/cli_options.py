@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+Calibrated = Annotated[Path | None, typer.Option("--calibration", help="Of that robot, from duchenne robot calibrate.")]
 Data = Annotated[Path | None, typer.Option(help="Folder with real recordings; by default ../shared/data.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 Kept = Annotated[Path, typer.Option("--out", "-o", help="Folder for report.html and what is kept.")]
@@ -24,4 +25,4 @@ def find_real_data() -> Path | None:
     return path if path.is_dir() else None
 
 
-__all__ = ["Data", "Json", "Kept", "People", "Seed", "find_emo_rows", "find_real_data"]
+__all__ = ["Calibrated", "Data", "Json", "Kept", "People", "Seed", "find_emo_rows", "find_real_data"]
