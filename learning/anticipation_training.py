@@ -64,7 +64,7 @@ def train(
     start, key = jax.random.split(jax.random.key(seed))
     parameters = _initial(start, shape)
     steps = max(1, recipe.steps // _CHUNK) * _CHUNK
-    optimiser = _optimiser(recipe, steps)
+    optimiser = warmed_up(recipe.learning_rate, recipe.weight_decay, steps)
     state = optimiser.init(parameters)
     given = {name: jnp.asarray(value) for name, value in data.items()}
     for done in range(0, steps, _CHUNK):
@@ -79,10 +79,10 @@ def train(
 
 
 @cache
-def _optimiser(recipe: Recipe, steps: int) -> optax.GradientTransformation:
-    """The same object for the same recipe, so that nothing is compiled twice."""
-    rate = optax.warmup_cosine_decay_schedule(0.0, recipe.learning_rate, 200, steps)
-    return optax.adamw(rate, weight_decay=recipe.weight_decay)
+def warmed_up(learning_rate: float, weight_decay: float, steps: int) -> optax.GradientTransformation:
+    """AdamW that warms up and cools down; the same object for the same numbers, so that nothing is compiled twice."""
+    rate = optax.warmup_cosine_decay_schedule(0.0, learning_rate, 200, steps)
+    return optax.adamw(rate, weight_decay=weight_decay)
 
 
 @partial(jax.jit, static_argnames=("optimiser", "shape", "recipe"))
@@ -156,8 +156,8 @@ def _loss(parameters: Any, window: dict, scale_mm: jax.Array, shape: Shape) -> j
     )
 
 
-def _distance(difference: jax.Array, soft_mm: float = _SOFT_MM) -> jax.Array:
-    return jnp.sqrt((difference**2).sum(-1) + soft_mm**2)
+def _distance(difference: jax.Array) -> jax.Array:
+    return jnp.sqrt((difference**2).sum(-1) + _SOFT_MM**2)
 
 
 def _initial(key: jax.Array, shape: Shape) -> tuple[list, list]:
@@ -182,4 +182,4 @@ def _gathered(lessons: Sequence[Lesson]) -> dict[str, np.ndarray]:
     return {**data, **wide, "usable": np.concatenate(usable)}
 
 
-__all__ = ["Recipe", "train"]
+__all__ = ["Recipe", "train", "warmed_up"]

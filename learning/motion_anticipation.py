@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..sim.errors import InputError, ModelFileError
-from ..sim.mesh import VERTEX_COUNT, region
+from ..sim.mesh import VERTEX_COUNT
+from ..sim.person.encounter import STEADY
 from ..sim.person.repertoire import EXPRESSIONS
 from .checkpoint import Checkpoint, load, save
 from .expectation import NEUTRAL, Expectation, between, checked_face
@@ -38,8 +39,6 @@ FORGOTTEN_S = 0.2
 """After no face for so long nothing is known of its motion; rest and apexes are kept."""
 ALIKE, SHOWN_M = 0.5, 0.5e-3
 """An expression has a name if it is so like it (cosine), and moves landmarks so far (rms)."""
-LIDS = [*region("right eye"), *region("left eye")]
-"""Landmarks whose motion does not count, so that a blink is no expression."""
 
 
 class Outlook(NamedTuple):
@@ -189,7 +188,7 @@ class MotionWatcher:
 
     def __init__(self, anticipator: MotionAnticipator | None = None):
         weight = np.ones((VERTEX_COUNT, 3))
-        weight[LIDS] = 0
+        weight[~STEADY] = 0  # a blink is no expression
         self._moving = (anticipator or MotionAnticipator.default()).stream(weight.ravel())
         self._looked_s = -np.inf
 
@@ -240,4 +239,4 @@ def _checked_weight(weight: Array) -> Array:
     return flat
 
 
-__all__ = ["AHEAD_S", "LIDS", "MotionAnticipator", "MotionWatcher", "Moving", "Outlook"]
+__all__ = ["AHEAD_S", "MotionAnticipator", "MotionWatcher", "Moving", "Outlook"]

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .motion_lessons import AHEAD_FRAMES
-from .motion_memory import APEXES, CLUES, FIRST, LATELY, REMEMBERED, REST, ROWS, TROUGH
+from .motion_memory import APEXES, CLUES, FIRST, LATELY, REST, TROUGH
 
 Array = NDArray[np.floating]
 
@@ -143,7 +143,5 @@ def beginnings(key: jax.Array, networks: int, hidden: int) -> tuple[tuple[jax.Ar
     )
     return weights, tuple(jnp.zeros((*shape[:-2], shape[-1])) for shape in (*glance, *behind))
 
-
-assert ROWS == APEXES + REMEMBERED
 
 __all__ = ["ANSWERS", "LAYERS", "Motives", "Sayings", "beginnings", "say"]

@@ -7,7 +7,7 @@ no variation: the networks cannot see them.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from .anticipation_training import warmed_up
 from .motion_lessons import Lessons
 from .motion_network import Motives, beginnings, say
 
@@ -47,12 +48,7 @@ def train(
     start, key = jax.random.split(jax.random.key(seed))
     parameters = beginnings(start, recipe.networks, recipe.hidden)
     steps = max(1, recipe.steps // _CHUNK) * _CHUNK
-    optimiser = optax.chain(
-        optax.clip_by_global_norm(1.0),
-        optax.adamw(
-            optax.warmup_cosine_decay_schedule(0.0, recipe.learning_rate, 200, steps), weight_decay=recipe.weight_decay
-        ),
-    )
+    optimiser = _optimiser(recipe, steps)
     state = optimiser.init(parameters)
     data = {name: jnp.asarray(getattr(lessons, name)) for name in _USED}
     for done in range(0, steps, _CHUNK):
@@ -95,6 +91,12 @@ def _loss(parameters: Any, batch: dict[str, jax.Array], soft: float) -> jax.Arra
     timing = wrong * jnp.exp(-said.log_arrival_sd) + said.log_arrival_sd
     doubt = optax.sigmoid_binary_cross_entropy(said.rising, jnp.broadcast_to(rising[:, None], said.rising.shape))
     return _mean(off, late) + 0.1 * _mean(timing, late) + _mean(apart, bound) + 0.2 * _mean(doubt, bound)
+
+
+@cache
+def _optimiser(recipe: Recipe, steps: int) -> optax.GradientTransformation:
+    adam = warmed_up(recipe.learning_rate, recipe.weight_decay, steps)
+    return optax.chain(optax.clip_by_global_norm(1.0), adam)
 
 
 def foretold(motives: Motives, lessons: Lessons) -> np.ndarray:

@@ -219,9 +219,7 @@ def _players(watcher: Watcher, answers: Discretion | None, followers: Sequence[F
 
 
 def _story(scene: Scene, robots: dict[str, Played]) -> Story:
-    model = SelfModel.default()
-    still = Retarget(np.zeros_like(model.rest_m), model.rest_m, model.low_m, model.high_m)
-    return Story(scene, robots, lambda face_m: still(face_m) - model.rest_m)
+    return Story(scene, robots, Retarget.of_motion(SelfModel.default()))
 
 
 def _ticks(scene: Scene) -> int:

@@ -46,8 +46,7 @@ class Player:
         spent_ms = 1e3 * (time.perf_counter() - begun)
         state, mind = self._state, self.coexpressor
         looks = state.vertices_m, state.head_pose, state.gaze_rad, align(state.vertices_m) - self._rest_m
-        wanted_m = mind.wanted_m - mind.steering.model.rest_m
-        self._rows.append((now_s, command, *looks, spent_ms, wanted_m, mind.expected, mind.expression))
+        self._rows.append((now_s, command, *looks, spent_ms, mind.expected))
         self._note(now_s, mind.problem)
         for face in self._followers:
             face.step(command)
@@ -61,13 +60,11 @@ class Player:
 
     def played(self) -> Played:
         """All that it did."""
-        times, commands, vertices, poses, gazes, moved, spent, wanted, expected, answered = zip(
-            *self._rows, strict=True
-        )
+        times, commands, vertices, poses, gazes, moved, spent, expected = zip(*self._rows, strict=True)
         return Played(
             name=self.name, times_s=np.array(times), commands=np.array(commands), vertices_m=np.array(vertices),
             head_pose=np.array(poses), gaze_rad=np.array(gazes), motion_m=np.array(moved), step_ms=np.array(spent),
-            wanted_m=np.array(wanted), expected=expected, answered=answered, problems=tuple(self._problems),
+            expected=expected, problems=tuple(self._problems),
         )  # fmt: skip
 
     def _note(self, now_s: float, problem: str) -> None:

@@ -115,8 +115,7 @@ class Played:
 
     times_s (T,). commands (T, 26) sent then. vertices_m (T, 468, 3), head_pose (T, 4, 4), gaze_rad (T, 2, 2): how it
     looked then. motion_m (T, 468, 3): its displacement from its rest. step_ms (T,): time that its decision took.
-    wanted_m (T, 468, 3): the displacement that it was to show. expected (T,): what it expected of her. answered (T,):
-    the expression that it took hers for. problems: from when on, s, something was missing; an empty text says that
+    expected (T,): what it expected of her. problems: from when on, s, something was missing; an empty text says that
     nothing was any more.
     """
 
@@ -128,9 +127,7 @@ class Played:
     gaze_rad: Array
     motion_m: Array
     step_ms: Array
-    wanted_m: Array
     expected: tuple[Expectation, ...]
-    answered: tuple[str, ...] = ()
     problems: tuple[tuple[float, str], ...] = ()
 
     def tick(self, time_s: float) -> int:
@@ -212,10 +209,9 @@ class Story:
                 if who == CO_EXPRESSION:
                     result["lead_ms"] = 1e3 * _median([t.known_s for t in timings])
             result[f"step_{name}_p99_ms"] = float(np.percentile(self.robots[who].step_ms, 99))
-        rises = [rise[0] for act in self.scene.acts if (rise := self.scene.emg_rise(act))]
-        onsets = [act.onset_s for act in self.scene.acts if self.scene.emg_rise(act)]
-        if rises:
-            result["emg_before_visible_ms"] = 1e3 * float(np.median(np.array(onsets) - rises))
+        before_s = [act.onset_s - rise[0] for act in self.scene.acts if (rise := self.scene.emg_rise(act))]
+        if before_s:
+            result["emg_before_visible_ms"] = 1e3 * float(np.median(before_s))
         return result
 
     def missed(self) -> list[str]:
@@ -229,9 +225,10 @@ class Story:
 
     def _knows(self, expected: Expectation, act: Shown) -> bool:
         in_time = act.drive_s - _BEFORE_S <= expected.time_s <= act.arrival_s
-        known = in_time and expected.probability >= _LEAST_KNOWN
+        if not (in_time and expected.probability >= _LEAST_KNOWN):
+            return False
         from_m = self.scene.before_m(act)
-        return bool(known and intensity(expected.target_m - from_m, act.apex_m - from_m) >= _LEAST_KNOWN)
+        return bool(intensity(expected.target_m - from_m, act.apex_m - from_m) >= _LEAST_KNOWN)
 
 
 def _own(times_s: Array, course: Array, act: Shown) -> tuple[Array, Array]:

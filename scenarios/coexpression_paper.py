@@ -21,6 +21,7 @@ from ..learning.expectation import Watcher
 from ..learning.paper_anticipation import FRAMES, PaperAnticipator, Recipe, landmarks
 from ..learning.peak_activation import AFTER, BEFORE, REST_FRAMES, TARGETS, peak_activation
 from ..learning.self_model import SelfModel
+from ..learning.statistics import mean_interval
 from ..sim import mesh
 from ..sim.errors import InputError
 from ..sim.person.encounter import PICTURES_HZ, STEADY, Encounter, meet
@@ -34,8 +35,6 @@ Array = NDArray[np.floating]
 ACTIVE = 0.25
 """A command is activated if it is further than this from the calm face's (paper, before Table 1)."""
 FOLDS = 5
-TRAINING, TESTING = range(40), range(1000, 1012)
-"""Numbers of people that predictors may learn from, and of those that they are tested on; never the same."""
 SECONDS = 60.0
 _CALM_S, _HELD_S = 0.6, 0.2
 """A clip begins so long before the drive of the muscles and ends so long after the release."""
@@ -265,22 +264,19 @@ class Row:
     @property
     def figures(self) -> dict[str, float]:
         """n, mean_mm, sd_mm, sem_mm, the 95 % interval of the mean, and those of the confusion."""
-        n, mean, sd = len(self.errors_mm), float(self.errors_mm.mean()), float(self.errors_mm.std(ddof=1))
-        sem = sd / np.sqrt(n)
-        half = float(stats.t.ppf(0.975, n - 1) * sem)
-        spread = {"sd_mm": sd, "sem_mm": float(sem), "low_mm": mean - half, "high_mm": mean + half}
+        n, sd = len(self.errors_mm), float(self.errors_mm.std(ddof=1))
+        mean, low, high = mean_interval(self.errors_mm)
+        spread = {"sd_mm": sd, "sem_mm": sd / float(np.sqrt(n)), "low_mm": low, "high_mm": high}
         return {"n": float(n), "mean_mm": mean} | spread | self.confusion.figures
 
     def against(self, other: "Row") -> dict[str, float]:
         """Against another predictor on the same clips: ratio of means, t and p of two independent groups as in the
-        paper, and p of pairs, which is what they are."""
+        paper."""
         apart = stats.ttest_ind(self.errors_mm, other.errors_mm)
-        pairs = stats.ttest_rel(self.errors_mm, other.errors_mm)
         return {
             "ratio": float(self.errors_mm.mean() / other.errors_mm.mean()),
             "t": float(apart.statistic),  # pyright: ignore[reportAttributeAccessIssue]
             "p": float(apart.pvalue),  # pyright: ignore[reportAttributeAccessIssue]
-            "p_paired": float(pairs.pvalue),  # pyright: ignore[reportAttributeAccessIssue]
         }
 
 
@@ -342,14 +338,6 @@ class Validation:
     newest_mm: Array
     peak_mm: Array
 
-    @property
-    def ratio_to_newest(self) -> float:
-        return float(self.paper_mm.mean() / self.newest_mm.mean())
-
-    @property
-    def ratio_to_peak(self) -> float:
-        return float(self.paper_mm.mean() / self.peak_mm.mean())
-
 
 def cross_validate(
     clips: Clips, *, by_person: bool, after: int = AFTER, seed: int = 0, recipe: Recipe | None = None
@@ -375,7 +363,7 @@ def _share(part: int, rest: int) -> float:
 
 
 __all__ = [
-    "ACTIVE", "FOLDS", "SECONDS", "TESTING", "TRAINING",
+    "ACTIVE", "FOLDS", "SECONDS",
     "Clips", "Confusion", "Judge", "Predictor", "Row", "Validation",
     "chance", "copy_newest", "copy_peak", "cross_validate", "cut", "errors_mm", "joined", "learn", "meet_all", "paper",
     "score", "streamed",

@@ -17,6 +17,7 @@ from ..sim.robot.limits import SafeSet
 from ..twin.coexpress import Coexpressor, Knowing
 from ..twin.discretion import Discretion
 from ..twin.refine import Refiner
+from ..twin.retarget import Retarget
 from ..twin.steering import Steering
 from ..twin.timing import Mimicry, OneShot, Timing
 from .coexpression_trials import company, false_starts, perform, pictures, robot_faces
@@ -76,7 +77,7 @@ def keep_company(number: int, seed: int, seconds: float, paper: PaperAnticipator
         timing = None if trial.timing is None else trial.timing()
         coexpressor = _controller(trial.watcher(met[trial.montage]), timing)
         commands.append(perform(met[trial.montage], coexpressor, seen, listens=trial.listens))
-    wanted_m = _shown_by_robot(met[MONTAGES[0]].truth_m)
+    wanted_m = Retarget.of_motion(_robot()[0])(met[MONTAGES[0]].truth_m)
     found: dict[str, Array] = {}
     shown_m = robot_faces(commands)
     for trial, robot_m in zip(every, shown_m, strict=True):
@@ -91,13 +92,6 @@ def _controller(watcher: Watcher, timing: Timing | None) -> Coexpressor:
     model, refiner, safe_set = _robot()
     steering = Steering(model, refiner=refiner, safe_set=safe_set)
     return Coexpressor(steering, watcher, timing=timing, discretion=Discretion.mirror_all())
-
-
-def _shown_by_robot(faces_m: Array) -> Array:
-    """Her faces (F, 468, 3), limited to what the robot can show."""
-    model, *_ = _robot()
-    low, high = model.low_m - model.rest_m, model.high_m - model.rest_m
-    return np.clip(faces_m, np.minimum(low, 0), np.maximum(high, 0))
 
 
 @cache

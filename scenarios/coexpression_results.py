@@ -122,11 +122,10 @@ def figures(
     if real is not None:
         found["real_pairs_ratio_to_copy"] = real.pairs.ratio
         for lead, named in ((5, "200ms"), (10, "400ms")):
-            found[f"real_sequences_ratio_to_copy_{named}"] = real.at("arrival", lead).ratio
-            found[f"real_sequences_ratio_to_copy_{named}_by_event"] = real_sequences.figure(
-                real.scores.at("arrival", lead), pooled=True
-            ).ratio
-            found[f"real_sequences_ratio_to_copy_{named}_maximum"] = real.at("apex", lead).ratio
+            arrival = real.scores.at("arrival", lead)
+            found[f"real_sequences_ratio_to_copy_{named}"] = arrival.ratio()
+            found[f"real_sequences_ratio_to_copy_{named}_by_event"] = arrival.pooled()
+            found[f"real_sequences_ratio_to_copy_{named}_maximum"] = real.scores.at("apex", lead).ratio()
         found["real_sequences_lead_ms"] = real_sequences.lead_ms(real.scores, "arrival")
     return found
 

@@ -96,8 +96,7 @@ def run(out: Path, *, robots: int = ROBOTS, tracked: int = TRACKED, seed: int = 
 def mirrored(seed: int) -> Array:
     """Commands of the design that mirrors people's expressions, (people, T, 26), 25 a second."""
     model = SelfModel.default()
-    still = np.zeros_like(model.rest_m)
-    retarget = Retarget(still, still, model.low_m - model.rest_m, model.high_m - model.rest_m)
+    retarget = Retarget.of_motion(model)
     courses = []
     for number in range(_PEOPLE):
         acts = [

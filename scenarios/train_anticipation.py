@@ -9,14 +9,13 @@ from ..learning.anticipation_training import Recipe, train
 from ..sim.errors import InputError
 from ..sim.person.electrodes import montage as named_montage
 from . import console
+from .coexpression_people import FIRST_PERSON
 
 PEOPLE = 240
 _WEAR = 7 / 12
 """So many of them wear electrodes, if there are any; the others, who are simulated more quickly, are only seen."""
 _LOOK_S = 30.0
 """Everybody is first looked at for so long, to know how faces move."""
-_FIRST_OTHERS = 1000
-"""People from this number on are never trained on: studies meet them."""
 
 
 def run(
@@ -34,8 +33,8 @@ def run(
     montage: what they wear; None for the camera alone. people: numbers 0 … people − 1. Raises `InputError`.
     """
     count = PEOPLE if people is None else people
-    if not 4 <= count <= _FIRST_OTHERS:
-        raise InputError(f"people: got {count}; allowed are 4 … {_FIRST_OTHERS}, since those after them are tested on")
+    if not 4 <= count <= FIRST_PERSON:
+        raise InputError(f"people: got {count}; allowed are 4 … {FIRST_PERSON}, since those after them are tested on")
     channels = () if montage is None else tuple(named_montage(montage).channel_names)
     started, lessons = time.perf_counter(), []
     with console.progress() as bar:

@@ -1,19 +1,16 @@
-"""Train the motion anticipator: on motion drawn at random, on no face. Some minutes on two cores.
+"""`duchenne train anticipation --motion`: on motion drawn at random, on no face. Some minutes on two cores."""
 
-python -m duchenne.scenarios.train_motion out/motion
-"""
-
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
-from ..learning.motion_anticipation import LIDS, MotionAnticipator
+from ..learning.motion_anticipation import MotionAnticipator
 from ..learning.motion_lessons import DIRECTIONS, Lessons, lessons
 from ..learning.motion_network import Motives
 from ..learning.motion_training import Recipe, foretold, train
 from ..sim.mesh import VERTEX_COUNT
+from ..sim.person.encounter import STEADY
 from ..sim.person.person import unit_shapes
 from ..sim.person.repertoire import repertoire
 from . import console
@@ -62,12 +59,9 @@ def measure(motives: Motives, held_out: Lessons) -> dict[str, float]:
 def expression_shapes() -> np.ndarray:
     """Mean shapes (7, 468, 3) of the expressions as people pose them, lids aside, each of length 1."""
     shapes = np.tensordot(repertoire("posed"), unit_shapes(), 2).astype(float)
-    shapes[:, LIDS] = 0
+    shapes[:, ~STEADY] = 0
     assert shapes.shape[1:] == (VERTEX_COUNT, 3)
     return shapes / np.linalg.norm(shapes, axis=(1, 2), keepdims=True)
 
-
-if __name__ == "__main__":
-    sys.exit(run(Path(sys.argv[1] if len(sys.argv) > 1 else "out/motion")))
 
 __all__ = ["expression_shapes", "measure", "run"]

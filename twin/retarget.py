@@ -47,6 +47,12 @@ class Retarget:
         rest = neutral.aligned_m[:VERTEX_COUNT]
         return cls(rest, model.rest_m, model.low_m, model.high_m, scale)
 
+    @classmethod
+    def of_motion(cls, model: SelfModel) -> "Retarget":
+        """The map from a person's displacements from rest to those of the robot that a self-model was learnt on."""
+        still = np.zeros_like(model.rest_m)
+        return cls(still, still, model.low_m - model.rest_m, model.high_m - model.rest_m)
+
     def __call__(self, aligned_m: np.ndarray) -> np.ndarray:
         """Robot landmarks (…, 468, 3) m for a person's aligned landmarks (…, 468 or 478, 3) m.
 
