@@ -152,12 +152,13 @@ class Session:
         self.face.glide(goal, lambda command: self._step(command, command, False))
 
     def _step(self, asked: Array, own: Array, exactly: bool) -> Array:
-        now = self.face.time_s
         try:
             sent = self._send(own, exactly)
         except BaseException:
-            self._write(now, Command(asked=np.asarray(asked, float)))
+            self._write(self.face.time_s, Command(asked=np.asarray(asked, float)))
             raise
+        now = self.face.guard.last_s
+        assert now is not None
         self._write(now, Command(asked=np.asarray(asked, float), sent=sent))
         if now - self._sent_s > self.face.guard.limits.glide_after_s:
             self._together_s = now + _TOGETHER_S
