@@ -244,10 +244,14 @@ class ServoMap:
                 f"command to the bus: got shape {command.shape} {which}; allowed are {len(SERVOS)} numbers in 0…1; "
                 "send it through the Guard"
             )
-        return np.rint(self.rest_ticks + self._signed * (command - REST_COMMAND)).astype(np.int64)
+        return np.rint(self.exact_ticks(command)).astype(np.int64)
+
+    def exact_ticks(self, command: np.ndarray) -> np.ndarray:
+        """Ticks of commands, (…, 26), neither rounded nor checked."""
+        return self.rest_ticks + self._signed * (command - REST_COMMAND)
 
     def to_command(self, ticks: np.ndarray) -> np.ndarray:
-        """Commands, (26,), of ticks, (26,); the inverse of `to_ticks`, not clipped."""
+        """Commands, (…, 26), of ticks, (…, 26); the inverse of `to_ticks`, not clipped."""
         return REST_COMMAND + (np.asarray(ticks, dtype=float) - self.rest_ticks) / self._signed
 
     @cached_property
@@ -269,6 +273,11 @@ class ServoMap:
     def limits_ticks(self) -> np.ndarray:
         """Lowest and highest tick that each servo may get, (26, 2) int."""
         return np.stack([self._column("low_tick"), self._column("high_tick")], axis=1)
+
+    @cached_property
+    def ticks_per_unit(self) -> np.ndarray:
+        """Ticks from command 0 to command 1 of each servo, (26,)."""
+        return np.array([c.ticks_per_unit for c in self.channels])
 
     @cached_property
     def relaxes(self) -> np.ndarray:

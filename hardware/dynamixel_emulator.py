@@ -13,6 +13,7 @@ import numpy as np
 from .bus import ServoMap
 from .dynamixel_packets import BROADCAST, HEADER, crc16, fast_block, fast_start, status, unstuffed
 from .dynamixel_servos import FAULTS, MEMORY, EmulatedServos
+from .dynamixel_table import default_map
 from .emulated_servos import Behind, LaggedServos
 from .emulator import Emulator, Exchange
 
@@ -27,7 +28,7 @@ class DynamixelEmulator(Emulator):
     """`with DynamixelEmulator(servo_map) as emulator: DynamixelBus(emulator.port, servo_map)`.
 
     Args:
-        servo_map: identities, models and limits of the servos; they stand at the rest pose.
+        servo_map: identities, models and limits of the servos; they stand at the rest pose. None is `default_map()`.
         behind: makes the physics, in the emulator's process, from the map.
         baud: see `Emulator`.
         commissioned: with `False` the servos have the factory's limits and return delay instead of the map's.
@@ -35,13 +36,13 @@ class DynamixelEmulator(Emulator):
 
     def __init__(
         self,
-        servo_map: ServoMap,
+        servo_map: ServoMap | None = None,
         *,
         behind: Callable[[ServoMap], Behind] = LaggedServos.at_rest,
         baud: int | None = 1_000_000,
         commissioned: bool = True,
     ):
-        super().__init__(partial(DynamixelServos, servo_map, behind, commissioned), FAULTS, baud)
+        super().__init__(partial(DynamixelServos, servo_map or default_map(), behind, commissioned), FAULTS, baud)
 
 
 class DynamixelServos:

@@ -135,11 +135,6 @@ class LslSource(EmgSource):
     def health(self) -> Health:
         return self._continuity.health(time.monotonic(), self._problem)
 
-    @property
-    def offset(self) -> ClockOffset:
-        """From the sender's clock to the host's monotonic one, as last measured."""
-        return self._offset
-
     def close(self) -> None:
         self._closed, self._inlet, self._search = True, None, None
 
@@ -200,7 +195,7 @@ class LslSource(EmgSource):
             )
         if whole.channel_format() == self._lsl.cf_string:
             raise InputError(f"{what} sends texts; EMG is numbers")
-        units = [self._unit or (one.child_value("unit") if k < len(channels) else "") for k, one in enumerate(channels)]
+        units = [self._unit or one.child_value("unit") for one in channels]
         units = units if len(units) == count else [self._unit or ""] * count
         scales = [microvolts(units[k], f"channel {labels[k]} of {what}") for k in places]
         electrodes = about.child("montage").child_value("electrodes")

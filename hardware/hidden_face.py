@@ -20,11 +20,10 @@ import numpy as np
 from ..sim import mesh
 from ..sim.errors import BusError
 from ..sim.robot.individual import Individual, IndividualFaces
-from ..sim.robot.servo import REST_COMMAND, SERVOS
+from ..sim.robot.servo import SERVOS
 from ..sim.robot.sight import Surface
 from .bus import ServoMap
 from .dynamixel_emulator import DynamixelEmulator
-from .dynamixel_table import default_map
 from .emulated_servos import Present
 from .emulator import Emulator
 
@@ -49,7 +48,6 @@ class HiddenFace:
         self._individual, self._map = individual, servo_map
         self._faces = IndividualFaces(individual, timestep_s=self.period_s)
         self._everyone = np.arange(1)
-        self._ticks_per_unit = np.array([c.direction * c.ticks_per_unit for c in servo_map.channels])
         self._temperature = np.full(len(SERVOS), _ROOM_C)
         self._held_tick = np.full(len(SERVOS), np.nan)
         self._light = None if light is None else _mapped(light)
@@ -80,7 +78,7 @@ class HiddenFace:
 
     def _look_inside(self, dt_s: float = 0.0) -> Present:
         shaft = self._individual.shaft(self._faces.servo_rad(self._everyone)[0])
-        tick = self._map.rest_ticks + self._ticks_per_unit * (shaft - REST_COMMAND)
+        tick = self._map.exact_ticks(shaft)
         share = np.abs(self._faces.torque_share()[0])
         warmer = _ROOM_C + _HEATING_C * share * share - self._temperature
         self._temperature = self._temperature + warmer * dt_s / _HEATING_S
@@ -128,7 +126,7 @@ class HiddenRobot:
         _mapped(path, create=True)
         try:
             behind: Callable[[ServoMap], HiddenFace] = partial(HiddenFace.behind, individual, path)
-            self.emulator: Emulator = DynamixelEmulator(servo_map or default_map(), behind=behind, baud=baud)
+            self.emulator: Emulator = DynamixelEmulator(servo_map, behind=behind, baud=baud)
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise

@@ -325,7 +325,7 @@ def crc7(data: bytes) -> int:
 def spell(bits: int) -> str:
     """Names of a board's error bits."""
     named = [name for bit, name in enumerate(ERRORS) if bits >> bit & 1]
-    return ", ".join(named) if bits >> len(ERRORS) == 0 else f"error bits {bits:#06x}, which no board has"
+    return ", ".join(named) or "none" if bits >> len(ERRORS) == 0 else f"error bits {bits:#06x}, which no board has"
 
 
 __all__ = ["BAUD", "ERRORS", "MaestroBus", "crc7", "default_map", "spell"]

@@ -8,7 +8,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Literal
 
 import numpy as np
 
@@ -43,12 +42,13 @@ _SIGNAL, _CRC, _PROTOCOL, _TIMEOUT = 1 << 0, 1 << 3, 1 << 4, 1 << 5
 class MaestroEmulator(Emulator):
     """`with MaestroEmulator(servo_map) as emulator: MaestroBus(emulator.port, servo_map)`.
 
+    On an error the boards switch their servos off.
+
     Args:
         servo_map: boards and channels of the servos; these stand at the rest pose.
         behind: makes the physics, in the emulator's process, from the map.
         baud: see `Emulator`.
         timeout_s: the boards' serial timeout; 0 is none, as the factory sets it.
-        on_error: what the boards do to servos on an error; "home" is the rest pose here.
     """
 
     def __init__(
@@ -59,10 +59,9 @@ class MaestroEmulator(Emulator):
         baud: int | None = maestro.BAUD,
         crc: bool = False,
         timeout_s: float = 0.5,
-        on_error: Literal["off", "home", "ignore"] = "off",
     ):
         servo_map = servo_map or maestro.default_map()
-        super().__init__(partial(MaestroBoards, servo_map, behind, crc, timeout_s, on_error), FAULTS, baud)
+        super().__init__(partial(MaestroBoards, servo_map, behind, crc, timeout_s), FAULTS, baud)
 
 
 class MaestroBoards:
@@ -74,11 +73,10 @@ class MaestroBoards:
         behind: Callable[[ServoMap], Behind] = LaggedServos.at_rest,
         crc: bool = False,
         timeout_s: float = 0.5,
-        on_error: Literal["off", "home", "ignore"] = "off",
     ):
         self._map, self._crc = servo_map, crc
         now_s = time.monotonic()
-        self._boards = [_Board(int(n), timeout_s, on_error, now_s) for n in np.unique(servo_map.boards)]
+        self._boards = [_Board(int(n), timeout_s, now_s) for n in np.unique(servo_map.boards)]
         self._place = {c.name: (self._board(c.board), c.number) for c in servo_map.channels}
         for (board, channel), tick in zip(self._place.values(), servo_map.rest_ticks, strict=True):
             board.home[channel] = tick
@@ -242,9 +240,9 @@ class _Board:
 
     HIGHEST = 10_000
 
-    def __init__(self, number: int, timeout_s: float, on_error: str, now_s: float):
+    def __init__(self, number: int, timeout_s: float, now_s: float):
         self.number = self.true_number = number
-        self._timeout_s, self._on_error = timeout_s, on_error
+        self._timeout_s = timeout_s
         self.home = np.zeros(_CHANNELS, np.int64)
         self.highest = np.full(_CHANNELS, self.HIGHEST, np.int64)
         self.having: set[str] = set()
@@ -271,7 +269,7 @@ class _Board:
         elif command == maestro.GET_MOVING:
             return bytes([int((self.pulse != self.target).any())])
         elif command == maestro.GO_HOME:
-            self._go_home("home")
+            self._set_all(self.home)
         elif command not in _DATA_BYTES or data[0] >= _CHANNELS:
             return self._wrong()
         elif command == maestro.GET_POSITION:
@@ -289,7 +287,7 @@ class _Board:
 
     def fail(self, bits: int) -> None:
         self.errors |= bits
-        self._go_home(self._on_error)
+        self._set_all(np.zeros(_CHANNELS, np.int64))
 
     def advance(self, now_s: float) -> None:
         reach = 100.0 * self.speed * (now_s - self._until_s)  # a unit is a tick in 10 ms
@@ -299,10 +297,9 @@ class _Board:
             self.heard_s = np.inf  # once is enough, until it hears something again
             self.fail(_TIMEOUT)
 
-    def _go_home(self, how: str) -> None:
-        if how != "ignore":
-            for channel in range(_CHANNELS):
-                self.set_target(channel, int(self.home[channel]) if how == "home" else 0)
+    def _set_all(self, ticks: np.ndarray) -> None:
+        for channel, tick in enumerate(ticks.tolist()):
+            self.set_target(channel, tick)
 
     def _wrong(self) -> bytes:
         self.fail(_PROTOCOL)

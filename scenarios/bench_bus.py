@@ -12,7 +12,6 @@ import numpy as np
 from ..hardware.bus import Bus
 from ..hardware.dynamixel import DynamixelBus
 from ..hardware.dynamixel_emulator import DynamixelEmulator
-from ..hardware.dynamixel_table import default_map
 from ..hardware.maestro import MaestroBus
 from ..hardware.maestro_emulator import MaestroEmulator
 from ..sim.errors import BusError
@@ -32,7 +31,7 @@ def bench_bus(progress: Progress = lambda done, total: None, cycles: int = CYCLE
     A cycle that failed (`…_failed`) is none, but its time counts.
     """
     figures: Figures = {}
-    with DynamixelEmulator(default_map(), baud=1_000_000) as emulator, DynamixelBus(emulator.port) as bus:
+    with DynamixelEmulator(baud=1_000_000) as emulator, DynamixelBus(emulator.port) as bus:
         figures |= _measured("dynamixel", bus, cycles, lambda done: progress(done, 2 * cycles))
     with MaestroEmulator() as emulator, MaestroBus(emulator.port) as bus:
         figures |= _measured("maestro", bus, cycles, lambda done: progress(cycles + done, 2 * cycles))

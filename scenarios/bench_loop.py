@@ -6,10 +6,6 @@ person's pictures go through MediaPipe and, with her EMG, through anticipation, 
 is a command before the next picture comes.
 """
 
-import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 
@@ -27,7 +23,7 @@ from ..sim.person.portrait import Portrait
 from ..sim.robot.face import CONTROL_PERIOD_S
 from ..twin.coexpress import Coexpressor
 from ..twin.steering import Steering
-from .one_core import ONE_CORE, first_and_fastest_s
+from .one_core import first_and_fastest_s, in_child
 
 Progress = Callable[[int, int], None]
 Figures = dict[str, float]
@@ -52,7 +48,7 @@ def bench_loop(progress: Progress = lambda done, total: None, seconds: float = S
     `DuchenneError`, also where pictures cannot be drawn.
     """
     progress(0, 4)
-    figures = _models()
+    figures = in_child(__name__, "_measure")
     progress(1, 4)
     met = meet(Person.sample(1000), montage=MONTAGE, seed=1000, seconds=seconds)
     pictures, calm = _pictures(met)
@@ -142,21 +138,6 @@ def _to_and_fro(number: int, count: int) -> int:
     return min(place, 2 * count - 2 - place)
 
 
-def _models() -> Figures:
-    done = subprocess.run(
-        [sys.executable, "-m", "duchenne.scenarios.bench_loop"],
-        env={**os.environ, **ONE_CORE},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise DuchenneError(
-            f"the models' own process failed (exit code {done.returncode}): {done.stderr[-800:]}; run this again"
-        )
-    return json.loads(done.stdout)
-
-
 def _measure() -> Figures:
     rng = np.random.default_rng(0)
     model, watcher = SelfModel.default(), Anticipator.default(MONTAGE).stream()
@@ -199,6 +180,3 @@ def _measure() -> Figures:
 
 
 __all__ = ["bench_loop", "paced"]
-
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(_measure()))

@@ -3,17 +3,12 @@
 Speeds hold for one core (`one_core`).
 """
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 
 import numpy as np
 
-from ..sim.errors import DuchenneError
 from .benchmarks import Figures, Progress, _silent
-from .one_core import ONE_CORE, first_and_fastest_s
+from .one_core import first_and_fastest_s, in_child
 
 BATCH = 1024
 HELD_OUT_SEED = 20262
@@ -31,9 +26,9 @@ def bench_person(progress: Progress = _silent, count: int = 200) -> Figures:
     """
     steps = count + 2
     progress(0, steps)
-    figures = _in_child("speed")
+    figures = in_child(__name__, "speed")
     progress(1, steps)
-    figures |= _in_child("inverse")
+    figures |= in_child(__name__, "inverse")
     progress(2, steps)
     return figures | _accuracy(count, lambda done, _: progress(2 + done, steps))
 
@@ -93,17 +88,6 @@ def inverse(count: int = 32) -> Figures:
         "inverse_error_flat": errors(noisy),
         "inverse_ms": 1e3 * seconds / count,
     }
-
-
-def _in_child(name: str) -> Figures:
-    """Figures of a function of this module, run in a process of one thread."""
-    code = f"import json, {__name__} as m; print(json.dumps(m.{name}()))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **ONE_CORE}, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise DuchenneError(f"the benchmark {name!r} failed: {done.stderr.strip().splitlines()[-1:]}")
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def _accuracy(count: int, progress: Callable[[int, int], None]) -> Figures:

@@ -38,8 +38,8 @@ def unsafe(trial: Trial) -> list[str]:
     if len(goals) == 0:
         return []
     on = on.astype(bool)
-    rounding = 0.5 / np.array([c.ticks_per_unit for c in servo_map.channels]) + _ROUNDING
-    frames = np.array([servo_map.to_command(goal) for goal in goals])
+    rounding = 0.5 / servo_map.ticks_per_unit + _ROUNDING
+    frames = servo_map.to_command(goals)
     found = []
     if (on & ((frames < -rounding) | (frames > 1 + rounding))).any():
         found.append("a servo was sent out of its range")
@@ -63,15 +63,16 @@ def stale(trial: Trial, lies: tuple[str, ...] = ()) -> list[str]:
     """Answers that were believed and had not been true while they were waited for."""
     honest = np.ones(len(SERVO_NAMES), bool)
     honest[[index(name) for name in lies]] = False
-    times_s, positions = trial.seen("position_times_s"), trial.seen("positions")
-    tolerance = _TICKS / np.array([c.ticks_per_unit for c in trial.kind.servo_map.channels])
+    servo_map = trial.kind.servo_map
+    times_s, truths = trial.seen("position_times_s"), servo_map.to_command(trial.seen("positions"))
+    tolerance = _TICKS / servo_map.ticks_per_unit
     old = 0
     for before_s, after_s, feedback in trial.fed:
         old += not before_s <= feedback.time_s <= after_s
         first, last = np.searchsorted(times_s, [before_s - _BEFORE_S, after_s + _AFTER_S])
         if feedback.position is None or last - first < 2:
             continue
-        truth = np.array([trial.kind.servo_map.to_command(row) for row in positions[first:last]])
+        truth = truths[first:last]
         wrong = (feedback.position < truth.min(0) - tolerance) | (feedback.position > truth.max(0) + tolerance)
         old += bool((wrong & honest).any())
     return [f"{old} of {len(trial.fed)} answers were old or wrong, and believed"] if old else []
@@ -129,10 +130,10 @@ def _moves_while_stopped(trial: Trial, frames: np.ndarray, times_s: np.ndarray, 
     """Goals that changed between a stop and the arming that ended it, but for those that the line had held back."""
     events, known = trial.events, {trial.kind.servo_map.to_ticks(np.clip(s, 0, 1)).tobytes() for s in trial.sent}
     late = np.array([trial.kind.servo_map.to_ticks(np.clip(row, 0, 1)).tobytes() in known for row in frames[1:]])
+    moved = np.abs(np.diff(frames, axis=0)) > 1e-6
     for stop_s in [when for when, event in events if event.what == "stop"]:
         again_s = min((when for when, e in events if e.what == "rearm" and when > stop_s), default=np.inf)
         during = (times_s > stop_s + PERIOD_S) & (times_s < again_s)
-        moved = np.abs(np.diff(frames, axis=0)) > 1e-6
         if (moved & on[1:] & on[:-1] & (during[1:] & ~late)[:, None]).any():
             return ["a servo was moved while the robot was stopped"]
     return []

@@ -52,7 +52,7 @@ KINDS: Mapping[str, BusKind] = {
     "dynamixel": BusKind(
         name="dynamixel",
         servo_map=dynamixel_table.default_map(),
-        emulator=lambda **options: DynamixelEmulator(dynamixel_table.default_map(), **options),
+        emulator=DynamixelEmulator,
         bus=DynamixelBus,
         feedback=True,
     ),

@@ -4,8 +4,14 @@ A program that has started cannot be limited to one thread any more, so what is 
 Processor time is hardly lengthened by other programs, and the quickest of many short runs hardly at all.
 """
 
+import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+
+from ..sim.errors import DuchenneError
 
 ONE_CORE = {
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
@@ -16,6 +22,17 @@ ONE_CORE = {
     "JAX_ENABLE_COMPILATION_CACHE": "false",
 }
 """What the child's environment has beside its parent's."""
+
+
+def in_child(module: str, name: str) -> dict[str, float]:
+    """Figures of a module's function, run in a process of one thread. Raises `DuchenneError`."""
+    code = f"import json, {module} as m; print(json.dumps(m.{name}()))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **ONE_CORE}, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise DuchenneError(f"the benchmark {name!r} failed (exit code {done.returncode}): {done.stderr[-800:]}")
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def first_and_fastest_s(run: Callable[[], object], repeats: int) -> tuple[float, float]:

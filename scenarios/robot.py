@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from ..hardware.bus import Bus, Found, ServoMap
-from ..hardware.dynamixel_table import describe_hardware_error
 from ..hardware.emulated_servos import Behind, LaggedServos
 from ..sim.errors import BusError
 from ..sim.robot.servo import SERVOS
@@ -82,7 +81,7 @@ def _tell(where: str, bus: Bus, found: tuple[Found, ...], as_json: bool) -> int:
     rows = [
         [
             servo.name, f"{channel.board}/{servo.number}" if boards else servo.number, servo.model or "unknown",
-            f"{channel.low_tick}…{channel.high_tick}", position[i], warm[i], volts[i], _spell(bus, int(error[i])),
+            f"{channel.low_tick}…{channel.high_tick}", position[i], warm[i], volts[i], bus.spell(int(error[i])),
         ]
         for i, (servo, channel) in enumerate(zip(found, bus.servo_map.channels, strict=True))
     ]  # fmt: skip
@@ -101,14 +100,6 @@ def _tell(where: str, bus: Bus, found: tuple[Found, ...], as_json: bool) -> int:
 
 def _or_unknown(values: np.ndarray | None) -> list[float]:
     return [np.nan] * len(SERVOS) if values is None else [float(v) for v in values]
-
-
-def _spell(bus: Bus, bits: int) -> str:
-    if not bus.capabilities.feedback:
-        from ..hardware.maestro import spell
-
-        return spell(bits) if bits else "none"
-    return describe_hardware_error(bits)
 
 
 __all__ = ["run_commission", "run_emulate", "run_status"]

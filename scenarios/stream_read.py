@@ -20,6 +20,7 @@ from ..hardware.emg_files import ReplaySource
 from ..hardware.emg_lsl import LslSource
 from ..hardware.emg_source import EmgBlock, EmgInfo, EmgSource
 from ..learning.anticipation import SHIPPED, Anticipator
+from ..learning.anticipation_senses import PERIOD_S
 from ..sim.errors import InputError
 from ..sim.person.electrodes import montage as named_montage
 from ..sim.person.person import unit_shapes
@@ -30,7 +31,6 @@ from .analyse_read import read as read_recording
 
 Array = NDArray[np.floating]
 
-PERIOD_S = 0.04
 LEAST_UNIT = 0.1
 """Intensity from which an action unit is told."""
 _RIDGE = 1e-3
@@ -84,14 +84,14 @@ class LiveReading:
 class Tally:
     """What a stream was like; times in s."""
 
-    latency_s: list[float] = field(default_factory=list)
+    latency_s: list[Array] = field(default_factory=list)
 
     def add(self, block: EmgBlock) -> None:
-        self.latency_s += (block.arrival_s - block.host_s).tolist()
+        self.latency_s.append(block.arrival_s - block.host_s)
 
     def figures(self, source: EmgSource, reading: LiveReading | None) -> dict[str, float]:
         health = source.health()
-        late_ms = 1e3 * np.array(self.latency_s or [np.nan])
+        late_ms = 1e3 * np.concatenate(self.latency_s or [np.array([np.nan])])
         figures = {
             "received": float(health.received),
             "lost": float(health.lost),

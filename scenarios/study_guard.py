@@ -206,9 +206,9 @@ def _on_a_cable(rng: np.random.Generator) -> tuple[int, int]:
             for command, _ in attack(rng, lambda: robot.last, PERIOD_S):
                 with contextlib.suppress(CommandRejected):
                     robot.send(command)  # pyright: ignore[reportArgumentType]
-        frames = np.array([servo_map.to_command(goal) for goal in np.atleast_2d(emulator.state()["goals"])])
+        frames = servo_map.to_command(np.atleast_2d(emulator.state()["goals"]))
     safe_set = SafeSet.default()
-    rounding = 0.5 / np.array([c.ticks_per_unit for c in servo_map.channels]) + _ROUNDING
+    rounding = 0.5 / servo_map.ticks_per_unit + _ROUNDING
     wrong = np.atleast_1d(((frames < -rounding) | (frames > 1 + rounding)).any(1))
     step = np.diff(frames, axis=0)
     wrong[1:] |= (np.abs(step) > rate_limits(PERIOD_S) + 2 * rounding).any(1)

@@ -103,7 +103,7 @@ def test_a_map_turns_commands_into_ticks_and_back(rng):
     ticks = MAP.to_ticks(command)
     assert (ticks >= MAP.limits_ticks[:, 0]).all()
     assert (ticks <= MAP.limits_ticks[:, 1]).all()
-    half_tick = 0.5 / np.array([c.ticks_per_unit for c in MAP.channels])
+    half_tick = 0.5 / MAP.ticks_per_unit
     assert (np.abs(MAP.to_command(ticks) - command) <= half_tick + 1e-12).all()
     np.testing.assert_array_equal(MAP.to_ticks(REST_COMMAND), MAP.rest_ticks)
 

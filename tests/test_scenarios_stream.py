@@ -67,8 +67,8 @@ def test_what_is_published_is_read_recorded_and_read_again(tmp_path, rng):
             follow(source, None, tally, log, seconds=1.1)
         sender.join()
         assert figures["sent"] == 900
-        began_s = source.offset.offset_s
-        came = [(text, at_s + began_s) for (text,), at_s in (marks.pull_sample(1.0) for _ in range(2))]
+        offset_s = source.read(0.0).offset.offset_s
+        came = [(text, at_s + offset_s) for (text,), at_s in (marks.pull_sample(1.0) for _ in range(2))]
     told = tally.figures(source, None)
     assert (told["received"], told["lost"], told["gaps"]) == (900, 0, 0)
     assert told["latency_p50_ms"] < 50

@@ -88,9 +88,7 @@ class Played:
     def __init__(self, frames: np.ndarray):
         self.kind, self.events, self.fed, self.problems, self.sent = KINDS["dynamixel"], [], [], [], []
         times_s = 10 + 0.04 * np.arange(len(frames))
-        ticks = np.array(
-            [self.kind.servo_map.rest_ticks + self.kind.servo_map._signed * (f - REST_COMMAND) for f in frames]
-        )
+        ticks = self.kind.servo_map.exact_ticks(frames)
         on = np.tile((np.arange(len(frames)) > 0)[:, None], (1, 26))
         self.rows = {"goals": ticks, "goal_times_s": times_s, "goal_torque": on}
         fine_s = 9.999 + 0.004 * np.arange(10 * len(frames))

@@ -360,9 +360,8 @@ def emulate(
     """
     if kind == "dynamixel":
         from ..hardware.dynamixel_emulator import DynamixelEmulator
-        from ..hardware.dynamixel_table import default_map
 
-        return DynamixelEmulator(servo_map or default_map(), behind=behind)
+        return DynamixelEmulator(servo_map, behind=behind)
     if kind == "maestro":
         from ..hardware.maestro_emulator import MaestroEmulator
 
