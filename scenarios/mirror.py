@@ -10,17 +10,15 @@ import numpy as np
 
 from ..hardware.guard import Guard
 from ..learning.self_model import SelfModel
-from ..sim.camera import Face, FaceReader, Neutral
+from ..sim.camera import Face, FaceReader, Neutral, head_angles
 from ..sim.errors import CommandRejected, DuchenneError, FaceError
 from ..sim.frames import Frame, FrameSource, open_frames
 from ..sim.mesh import VERTEX_COUNT
 from ..sim.robot.face import CONTROL_PERIOD_S
 from ..sim.robot.paint import skin_named
 from ..sim.robot.servo import REST_COMMAND
-from ..twin.attention import head_angles
 from ..twin.calibration import Calibration
 from ..twin.mirror import Mirror
-from ..twin.residual import Finding
 from ..twin.retarget import neutral_from_one
 from ..twin.session import Session, free_path
 from ..twin.viewer import Viewer, ViewerUnavailable
@@ -65,7 +63,7 @@ def run(
     with (
         FaceReader() as reader,
         open_frames(int(source) if source.isdecimal() else source) as frames,
-        Session.open(robot or "sim", log, about=about, calibration=known, on_finding=_complain) as session,
+        Session.open(robot or "sim", log, about=about, calibration=known) as session,
     ):
         mirror = Mirror(self_model, refiner=warm.refiner, guard=_planner(session))
         performance = Performance(mirror, session, reader, frames.kind == "photo")
@@ -246,10 +244,6 @@ def _planner(session: Session) -> Guard:
     """Keeps what the mirror asks for within what the robot may do; the robot's own Guard decides."""
     guard = session.face.guard
     return Guard(guard.safe_set, session.face.last, limits=guard.limits)
-
-
-def _complain(finding: Finding) -> None:
-    _log.warning("%s", finding.message)
 
 
 def _pitch_rad(faces: Sequence[Face]) -> float:

@@ -28,7 +28,7 @@ from .model_file import model_path
 
 __all__ = [
     "Face", "FaceReader", "Frame", "FrameSource", "Neutral", "Sighting",
-    "align", "gaze", "model_path", "open_frames",
+    "align", "gaze", "head_angles", "model_path", "open_frames",
 ]  # fmt: skip
 
 _log = logging.getLogger(__name__)
@@ -216,7 +216,7 @@ def _confidence(aligned_m: np.ndarray, pose: np.ndarray, screen: np.ndarray) -> 
     return dict(zip(REGIONS, share.tolist(), strict=True))
 
 
-# --- gaze -------------------------------------------------------------------------------------------------
+# --- gaze and head ----------------------------------------------------------------------------------------
 
 _EYES = ((IRIS_RIGHT[0], 33, 133), (IRIS_LEFT[0], 263, 362))
 """Iris centre, outer and inner corner, of the right and the left eye."""
@@ -243,6 +243,22 @@ def gaze(face: Face) -> np.ndarray:
         offset = (face.aligned_m[iris] - corners.mean(0))[:2] / radius - [0.0, _IRIS_ABOVE_CORNERS]
         angles[row] = np.arcsin(np.clip(offset, -1.0, 1.0))
     return angles
+
+
+def head_angles(pose: np.ndarray) -> np.ndarray:
+    """Yaw (+ to the subject's left), pitch (+ chin up) and roll (+ to the left shoulder), (3,) rad.
+
+    `pose`, (4, 4), may have a scale; its rotation is taken apart in the order of the robot's neck: yaw, pitch, roll.
+    """
+    rotation = pose[:3, :3] / np.cbrt(np.linalg.det(pose[:3, :3]))
+    forward = rotation[:, 2]
+    return np.array(
+        [
+            np.arctan2(forward[0], forward[2]),
+            np.arcsin(np.clip(forward[1], -1, 1)),
+            np.arctan2(-rotation[1, 0], rotation[1, 1]),
+        ]
+    )
 
 
 # --- neutral ----------------------------------------------------------------------------------------------

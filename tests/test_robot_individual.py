@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from duchenne.sim.alignment import align
+from duchenne.sim.camera import head_angles
 from duchenne.sim.errors import InputError
 from duchenne.sim.robot.face import RobotFaces
 from duchenne.sim.robot.individual import RANGES, Individual, IndividualFaces
 from duchenne.sim.robot.limits import SafeSet
 from duchenne.sim.robot.servo import EXPRESSIVE, REST_COMMAND, index, to_command, to_rad
-from duchenne.sim.robot.sight import PlainEye, Surface, turn_rad
+from duchenne.sim.robot.sight import PlainEye, Surface
 
 COMMANDS = SafeSet.default().sample(np.random.default_rng(1), 4, symmetric_only=False)
 
@@ -78,4 +79,4 @@ def test_the_head_turns_as_its_servos_say():
     surface = Surface(state.vertices_m[0], state.head_pose[0], state.gaze_rad[0])
     look = PlainEye().see(surface)
     np.testing.assert_allclose(look.head_rad, robots.servo_rad(np.arange(1))[0, :3], atol=0.02)
-    np.testing.assert_allclose(turn_rad(np.eye(3)), 0, atol=1e-12)
+    np.testing.assert_allclose(head_angles(np.eye(4)), 0, atol=1e-12)

@@ -3,12 +3,12 @@ import pytest
 
 from duchenne.learning.self_model import SelfModel
 from duchenne.sim import mesh
-from duchenne.sim.camera import Face, Neutral
+from duchenne.sim.camera import Face, Neutral, head_angles
 from duchenne.sim.facs import BLENDSHAPES
 from duchenne.sim.robot.face import CONTROL_PERIOD_S
 from duchenne.sim.robot.limits import SafeSet
 from duchenne.sim.robot.servo import EXPRESSIVE, REST_COMMAND, index
-from duchenne.twin.attention import attend, head_angles
+from duchenne.twin.attention import attend
 from duchenne.twin.mirror import LOST_AFTER_S, Mirror
 from duchenne.twin.refine import Refiner
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..sim.camera import Face, gaze
+from ..sim.camera import Face, gaze, head_angles
 from ..sim.robot.servo import LIMITS_RAD, index
 
 NECK = tuple(index(f"neck_{axis}") for axis in ("yaw", "pitch", "roll"))
@@ -10,22 +10,6 @@ EYES = tuple(index(f"{side}_eye_{axis}") for side in ("right", "left") for axis 
 """Right yaw, right pitch, left yaw, left pitch: the order of `gaze` when flattened."""
 
 _LOW, _HIGH = LIMITS_RAD.T
-
-
-def head_angles(pose: np.ndarray) -> np.ndarray:
-    """Yaw (+ to the subject's left), pitch (+ chin up) and roll (+ to the left shoulder), (3,) rad.
-
-    `pose` is (4, 4), its rotation taken apart in the order of the robot's neck: yaw, then pitch, then roll.
-    """
-    rotation = pose[:3, :3] / np.cbrt(np.linalg.det(pose[:3, :3]))
-    forward = rotation[:, 2]
-    return np.array(
-        [
-            np.arctan2(forward[0], forward[2]),
-            np.arcsin(np.clip(forward[1], -1, 1)),
-            np.arctan2(-rotation[1, 0], rotation[1, 1]),
-        ]
-    )
 
 
 def attend(command: np.ndarray, face: Face, neutral_gaze_rad: np.ndarray, neutral_pitch_rad: float = 0.0) -> np.ndarray:
@@ -46,4 +30,4 @@ def attend(command: np.ndarray, face: Face, neutral_gaze_rad: np.ndarray, neutra
     return command
 
 
-__all__ = ["EYES", "NECK", "attend", "head_angles"]
+__all__ = ["EYES", "NECK", "attend"]

@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import mesh
 from ..alignment import align
-from ..camera import FaceReader, gaze
+from ..camera import FaceReader, gaze, head_angles
 from .render import FaceRenderer
 
 NOISE_M: dict[str, float] = {"mouth": 0.18e-3, "brow": 0.25e-3, "eye": 0.19e-3, "nose": 0.29e-3, "chin": 0.44e-3}
@@ -60,7 +60,7 @@ class PlainEye:
 
     def see(self, surface: Surface) -> Look:
         points, gaze_rad = align(surface.vertices_m), surface.gaze_rad
-        head_rad = turn_rad(surface.head_pose[:3, :3])
+        head_rad = head_angles(surface.head_pose)
         if self._rng is not None:
             points = points + self._noise_m * self._rng.standard_normal(points.shape)
             gaze_rad = gaze_rad + _NOISE_RAD * self._rng.standard_normal(gaze_rad.shape)
@@ -82,8 +82,8 @@ class TrackerEye:
         face = self._reader.read(picture).face
         if face is None:
             return None
-        rotation = self._renderer.camera_pose[:3, :3] @ face.pose[:3, :3]
-        return Look(face.aligned_m[: mesh.VERTEX_COUNT], gaze(face), turn_rad(rotation))
+        head_rad = head_angles(self._renderer.camera_pose @ face.pose)
+        return Look(face.aligned_m[: mesh.VERTEX_COUNT], gaze(face), head_rad)
 
     def picture(self, surface: Surface) -> np.ndarray:
         """What the tracker gets, (H, W, 3) uint8."""
@@ -109,12 +109,4 @@ def noise_m() -> np.ndarray:
     return scatter
 
 
-def turn_rad(rotation: np.ndarray) -> np.ndarray:
-    """Yaw, pitch and roll, (3,), of a head, (3, 3), as the neck's servos make them."""
-    forward, up = rotation[:, 2], rotation[:, 1]
-    yaw, pitch = np.arctan2(forward[0], forward[2]), np.arcsin(np.clip(forward[1], -1, 1))
-    right = np.array([np.cos(yaw), 0, -np.sin(yaw)])
-    return np.array([yaw, pitch, np.arctan2(up @ right, up @ np.cross(forward, right))])
-
-
-__all__ = ["NOISE_M", "Eye", "Look", "PlainEye", "Surface", "TrackerEye", "noise_m", "turn_rad"]
+__all__ = ["NOISE_M", "Eye", "Look", "PlainEye", "Surface", "TrackerEye", "noise_m"]
