@@ -17,7 +17,6 @@ import numpy as np
 from ..sim.errors import BusError, CommandRejected
 from ..sim.robot.servo import REST_COMMAND
 from ..twin.calibration import Calibration
-from ..twin.residual import Finding
 from ..twin.session import Session, free_path
 
 _log = logging.getLogger(__name__)
@@ -76,16 +75,10 @@ def followed_by(
         yield ()
         return
     known = None if calibration is None else Calibration.load(calibration)
-    with Session.open(
-        where, free_path(out), about=about, calibration=known, on_finding=_complain, real_time=True
-    ) as session:
+    with Session.open(where, free_path(out), about=about, calibration=known, real_time=True) as session:
         face = FollowingFace(session)
         yield (face,)
         face.rest()
-
-
-def _complain(finding: Finding) -> None:
-    _log.warning("%s", finding.message)
 
 
 __all__ = ["FollowingFace", "followed_by"]

@@ -1,6 +1,5 @@
 """`duchenne replay`: the commands of a log once more, into a simulated, an emulated or a real face."""
 
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +9,11 @@ from ..sim.robot.servo import REST_COMMAND, SERVO_NAMES
 from ..twin.calibration import Calibration
 from ..twin.log import Log
 from ..twin.log_entries import Command
-from ..twin.residual import Finding
 from ..twin.session import Session, free_path
 from . import console
 
 SAME = 1e-6
 """Commands that differ by less are the same."""
-_log = logging.getLogger(__name__)
 
 
 def run(
@@ -41,7 +38,7 @@ def run(
     about = {"command": "replay", "log": str(path), "recorded_on": log.about.get("robot", "unknown")}
     known = None if calibration is None else Calibration.load(calibration)
     differences = []
-    with Session.open(where, written, about=about, calibration=known, on_finding=_complain) as session:
+    with Session.open(where, written, about=about, calibration=known) as session:
         start_s, first = rows[0]
         session.begin()
         guard = session.face.guard
@@ -84,10 +81,6 @@ def _figures(differences: np.ndarray, seconds: float, *, complete: bool) -> dict
         "largest_difference": float(differences.max()),
         "log_complete": float(complete),
     }
-
-
-def _complain(finding: Finding) -> None:
-    _log.warning("%s", finding.message)
 
 
 __all__ = ["SAME", "commands", "run"]

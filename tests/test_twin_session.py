@@ -196,7 +196,7 @@ def test_a_face_that_went_to_rest_on_its_own_makes_no_alarm():
 
 
 @pytest.mark.slow
-def test_a_blocked_servo_is_named_before_the_guard_stops_the_face(tmp_path):
+def test_a_blocked_servo_is_named_before_the_guard_stops_the_face(tmp_path, caplog):
     path = tmp_path / "log.mcap"
     with Session.open("emulated:dynamixel", path) as session:
         assert isinstance(session.face, BusFace)
@@ -211,6 +211,7 @@ def test_a_blocked_servo_is_named_before_the_guard_stops_the_face(tmp_path):
             play(session, 5.0)
         assert session.findings[0].servos == ("jaw",)
         assert session.findings[0].time_s < session.start_s + 4.0
+    assert session.findings[0].message in caplog.messages
     assert any(e.what.what == "drift" and "jaw" in e.what.message for e in Log(path).only(Event))
 
 

@@ -14,7 +14,7 @@ The log holds commands as asked for and as sent, feedback, the Guard's events, t
 import contextlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Self
@@ -54,7 +54,6 @@ class Session:
         log: is closed with this; None writes none.
         calibration: what the face's twin is like, and by how much its commands differ; None takes the design.
         monitor: None takes the usual one where the face gives feedback and is not the simulation itself.
-        on_finding: is told what the monitor finds.
     """
 
     def __init__(
@@ -64,13 +63,12 @@ class Session:
         *,
         calibration: Calibration | None = None,
         monitor: ResidualMonitor | None = None,
-        on_finding: Callable[[Finding], None] | None = None,
     ):
         self.face, self.log = face, log
         simulated = isinstance(face, SimFace)
         if monitor is None and face.capabilities.feedback and not simulated:
             monitor = ResidualMonitor(safe_set=face.guard.safe_set)
-        self.monitor, self._on_finding = monitor, on_finding
+        self.monitor = monitor
         twin = None if calibration is None else IndividualFaces(calibration.individual)
         self._shadow = None if simulated and monitor is None else Shadow(face.last, face.time_s, twin)
         self.start_s = face.time_s
@@ -88,7 +86,6 @@ class Session:
         *,
         about: Mapping[str, object] | None = None,
         calibration: Calibration | None = None,
-        on_finding: Callable[[Finding], None] | None = None,
         real_time: bool = False,
     ) -> "Session":
         """Open a face, as `open_face`, and a log at `path` that tells `about` itself. Raises `DuchenneError`."""
@@ -105,7 +102,7 @@ class Session:
                 log.path.unlink(missing_ok=True)
             raise
         try:
-            return cls(face, log, calibration=calibration, on_finding=on_finding)
+            return cls(face, log, calibration=calibration)
         except BaseException:
             face.close()
             raise
@@ -227,8 +224,7 @@ class Session:
         for finding in findings:
             self.findings.append(finding)
             self._write(finding.time_s, Event(finding.time_s, "drift", finding.kind, finding.message))
-            if self._on_finding is not None:
-                self._on_finding(finding)
+            _log.warning("%s", finding.message)
             if finding.stops:
                 self.face.stop(finding.kind, finding.message)
 
