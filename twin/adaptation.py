@@ -2,7 +2,7 @@
 
     adapt = Adaptation.of(Calibration.load("face.json"))
     face.toward(adapt(command))          # `command` as mirror, anticipation or a policy made it for the design
-    adapt.lag, adapt.refiner, adapt.faces(8)
+    adapt.lag, adapt.faces(8)
 
 Directions and ratios of the linkages are no matter here: they stand in the calibration's servo map.
 """
@@ -13,12 +13,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ..sim.alignment import align
 from ..sim.robot.individual import Individual, IndividualFaces
 from ..sim.robot.limits import SafeSet
 from ..sim.robot.servo import EXPRESSIVE, REST_COMMAND
 from .calibration import Calibration
-from .refine import Refiner, landmark_weights
+from .refine import landmark_weights, servo_shapes
 from .robot_lag import RobotLag
 
 Array = NDArray[np.floating]
@@ -26,7 +25,6 @@ Array = NDArray[np.floating]
 PRIOR_M = 0.004
 """A whole command away from the design's weighs as much as this error, m, of one landmark: skins differ by what no
 servo can make good, and what all servos together make good by mm of their own is not to be had."""
-_SPAN = 0.5
 _SKIN = list(EXPRESSIVE)
 
 
@@ -49,7 +47,7 @@ class Adaptation:
 
         Least squares: Σ w |shapes·x − design's shapes·x₀|² + prior²·|x − x₀|², which is linear in x₀.
         """
-        design, own = (shapes(one).reshape(len(_SKIN), -1) for one in (Individual(), individual))
+        design, own = _shapes(Individual()), _shapes(individual)
         pull, prior = own * np.repeat(landmark_weights(), 3), PRIOR_M**2 * np.eye(len(_SKIN))
         matrix = np.linalg.solve(pull @ own.T + prior, pull @ design.T + prior)
         return cls(individual, matrix, safe_set or SafeSet.default())
@@ -69,22 +67,11 @@ class Adaptation:
         """How late this robot's face is, by its twin."""
         return RobotLag.measure(self.faces(8))
 
-    @cached_property
-    def refiner(self) -> Refiner:
-        """For a `Steering` that aims with this robot's face instead of the design's; then do not adapt as well."""
-        return Refiner(shapes(self.individual), landmark_weights(), self.safe_set)
+
+def _shapes(individual: Individual) -> Array:
+    """What its servos do, (19, 1404) m a command."""
+    robots = IndividualFaces(individual, 2 * len(_SKIN), timestep_s=0.008)
+    return servo_shapes(lambda commands: robots.settled(commands).vertices_m).reshape(len(_SKIN), -1)
 
 
-def shapes(individual: Individual) -> Array:
-    """Aligned landmark motion per command of each expressive servo, (19, 468, 3) m, as `refine.servo_shapes`."""
-    places = np.array(_SKIN)
-    low, high = np.minimum(REST_COMMAND[places], _SPAN), np.minimum(1 - REST_COMMAND[places], _SPAN)
-    commands = np.tile(REST_COMMAND, (2 * len(places), 1))
-    rows = np.arange(len(places))
-    commands[2 * rows, places] -= low
-    commands[2 * rows + 1, places] += high
-    faces = align(IndividualFaces(individual, len(commands), timestep_s=0.008).settled(commands).vertices_m)
-    return (faces[1::2] - faces[::2]) / (low + high)[:, None, None]
-
-
-__all__ = ["PRIOR_M", "Adaptation", "shapes"]
+__all__ = ["PRIOR_M", "Adaptation"]

@@ -6,6 +6,7 @@ closest to the wanted face is a small least-squares problem. The self-model's an
 several servos do much the same.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,7 +23,7 @@ PRIOR_M = 0.02
 """A whole command away from the self-model's answer weighs as much as this error, m, of one landmark."""
 _WEIGHT = {"mouth": 1.0, "brow": 1.0, "eye": 1.0, "chin": 0.5, "cheek": 0.3}
 """Weight of the regions that show expression; the rest of the face only tells who it is."""
-_STEPS = 20
+_SPAN, _STEPS = 0.5, 20
 
 
 def landmark_weights() -> np.ndarray:
@@ -33,24 +34,28 @@ def landmark_weights() -> np.ndarray:
     return weights
 
 
-def servo_shapes(span: float = 0.5) -> np.ndarray:
-    """Aligned landmark motion per command of each expressive servo, (19, 468, 3) m, of the default robot.
+def servo_shapes(settled_m: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
+    """Aligned landmark motion per command of each expressive servo, (19, 468, 3) m.
 
-    Each servo moves alone by `span` of its travel to both sides of rest, as far as it goes.
+    Each servo moves alone by half its travel to both sides of rest, as far as it goes. settled_m: vertices (38, 468, 3)
+    m of a robot at rest in commands (38, 26); None takes the default robot.
     """
     places = np.array(EXPRESSIVE)
-    low = np.minimum(REST_COMMAND[places], span)
-    high = np.minimum(1 - REST_COMMAND[places], span)
+    low, high = np.minimum(REST_COMMAND[places], _SPAN), np.minimum(1 - REST_COMMAND[places], _SPAN)
     commands = np.tile(REST_COMMAND, (2 * len(places), 1))
     rows = np.arange(len(places))
     commands[2 * rows, places] -= low
     commands[2 * rows + 1, places] += high
+    faces = align((settled_m or _settled_m)(commands))
+    return (faces[1::2] - faces[::2]) / (low + high)[:, None, None]
+
+
+def _settled_m(commands: np.ndarray) -> np.ndarray:
     robots = RobotFaces(len(commands))
     for share in np.linspace(0, 1, _STEPS):
         robots.advance(REST_COMMAND + (commands - REST_COMMAND) * share)
     robots.advance(commands, _STEPS)
-    faces = align(robots.state().vertices_m)
-    return (faces[1::2] - faces[::2]) / (low + high)[:, None, None]
+    return robots.state().vertices_m
 
 
 @dataclass(frozen=True, eq=False)
