@@ -70,8 +70,7 @@ def to_minari(log: Log, out: Path, subject: str, task: str) -> str:
     actions = sent.data[1:].astype(np.float32)
     observations = sent.data.astype(np.float32)
     if "position" in recording:
-        times_s = sent.start_s + np.arange(len(sent)) / sent.rate_hz
-        observations = _positions(recording, times_s).astype(np.float32)
+        observations = _positions(recording, sent.times_s).astype(np.float32)
     name = f"duchenne/log/{_plain(log.path.stem)}-v0"
     with _datasets_in(out):
         _check_new(minari, name)
@@ -107,11 +106,11 @@ def to_rrd(log: Log, out: Path, subject: str, task: str) -> Path:
     with PersonViewer(path, {entity: names for entity, (names, _) in plots.items()}) as viewer:
         for entity, (_, places) in plots.items():
             stream = recording[entity.split("/")[0]]
-            viewer.scalars(entity, stream.start_s + np.arange(len(stream)) / stream.rate_hz, stream.data[:, places])
+            viewer.scalars(entity, stream.times_s, stream.data[:, places])
         if "displacement" in recording:
             seen = recording["displacement"]
             colours = np.broadcast_to(np.array(_SKIN, np.uint8), (len(seen), mesh.VERTEX_COUNT, 3))
-            viewer.faces(seen.start_s + np.arange(len(seen)) / seen.rate_hz, mesh.REST + 1e-3 * seen.data, colours)
+            viewer.faces(seen.times_s, mesh.REST + 1e-3 * seen.data, colours)
         for event in recording.events:
             viewer.event(event.onset_s, f"{event.label}: {event.value}")
     return path

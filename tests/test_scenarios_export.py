@@ -13,6 +13,7 @@ from duchenne.hardware.guard import Event
 from duchenne.scenarios.export import run
 from duchenne.sim.errors import InputError, VocabularyError
 from duchenne.sim.robot.servo import SERVO_NAMES
+from duchenne.twin import log_xdf
 from duchenne.twin.log import LogWriter
 from duchenne.twin.log_entries import Command, Seen
 
@@ -66,6 +67,16 @@ def test_pyxdf_reads_it(log, tmp_path, capsys):
     assert by_name["guard"]["time_series"] == [["rejected skin: too <far>"]]
     assert by_name["displacement"]["time_series"].shape == (COUNT, 3 * 468)
     assert {"command_asked", "position", "current"} <= set(by_name)
+
+
+def test_a_full_disk_leaves_nothing_behind(log, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(log_xdf._Stream, "chunks", full)
+    with pytest.raises(InputError, match="No space left on device; choose another folder"):
+        run(log[0], "xdf", tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_mne_reads_it(log, tmp_path):

@@ -5,6 +5,7 @@ Streams: EMG with its channels' names, `command_asked`, `command_sent`, `positio
 Source of the format: XDF specification 1.0 (github.com/sccn/xdf).
 """
 
+import contextlib
 import os
 import struct
 from collections.abc import Iterator, Sequence
@@ -48,6 +49,9 @@ def write_xdf(log: Log, path: str | Path) -> Path:
         os.replace(part, path)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}; choose another folder") from error
+    finally:
+        with contextlib.suppress(OSError):  # gone, unless something went wrong
+            part.unlink()
     return path
 
 
