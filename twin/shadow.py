@@ -51,7 +51,7 @@ class Shadow:
         self._hold(steps)
         self._until_s += steps * self._step_s
         self.state = self._robots.state()[0]
-        self._past.append((self._until_s, align(self.state.vertices_m), self.speed_per_s, self.position - REST_COMMAND))
+        self._past.append((self._until_s, self.state.vertices_m, self.speed_per_s, self.position - REST_COMMAND))
         while self._past[0][0] < self._until_s - REMEMBERS_S:
             self._past.popleft()
 
@@ -84,10 +84,9 @@ class Shadow:
         before = max(after - 1, 0)
         span = times[after] - times[before]
         share = float(np.clip((time_s - times[before]) / span, 0, 1)) if span > 0 else 1.0
-        face, speed, distance = (
-            one + share * (other - one)
-            for one, other in zip(self._past[before][1:], self._past[after][1:], strict=True)
-        )
+        near = self._past[before][1:], self._past[after][1:]
+        faces, speeds, distances = (np.stack(pair) for pair in zip(*near, strict=True))
+        face, speed, distance = (a + share * (b - a) for a, b in (align(faces), speeds, distances))
         return face, speed, distance
 
     def _hold(self, steps: int) -> None:
