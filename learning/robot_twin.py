@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..sim import mesh
 from ..sim.errors import InputError
-from .robot_twin_fields import SERVOS, Strokes, checked_commands, driven_fields, lopsided, mirrored, strokes
+from .robot_twin_fields import COUPLINGS, SERVOS, Strokes, checked_commands, driven_fields, lopsided, mirrored, strokes
 from .robot_twin_fit import Process, most_probable_gains
 
 Array = NDArray[np.floating]
@@ -131,9 +131,8 @@ def _most_probable(kind: Strokes, driven: Array, faces: Array, stiffnesses: tupl
     """Strokes (K,) cm for every stiffness; mirrored and lopsided ones do not meet, so that each kind stands alone."""
     prior = np.where(np.arange(driven.shape[1]) < len(SERVOS), 1.0, COUPLING_SHARE)
     scaled = (driven - driven.mean(0)) * prior
-    overlap = kind.fields @ kind.fields.T
-    unit = np.mean(np.diag(overlap))
-    power = (scaled.T @ scaled)[np.ix_(kind.features, kind.features)] * (overlap / unit)
+    unit = np.mean(np.diag(kind.overlap))
+    power = (scaled.T @ scaled)[np.ix_(kind.features, kind.features)] * (kind.overlap / unit)
     slope = np.einsum("kn,kn->k", scaled.T[kind.features], kind.fields @ (faces - faces.mean(0)).T) / unit
     bare = np.eye(len(power))
     return [prior[kind.features] * solve(power + stiffness * bare, slope, assume_a="pos") for stiffness in stiffnesses]
@@ -141,7 +140,7 @@ def _most_probable(kind: Strokes, driven: Array, faces: Array, stiffnesses: tupl
 
 def _fields_cm(numbers) -> Array:
     """Landmark displacement (F, 1404) per feature in `strokes` of both kinds' strokes in cm."""
-    result = np.zeros((strokes(np.zeros((1, len(SERVOS)))).shape[1], mesh.CANONICAL.size))
+    result = np.zeros((len(SERVOS) + len(COUPLINGS), mesh.CANONICAL.size))
     for kind, own in zip(_kinds(), numbers, strict=True):
         np.add.at(result, kind.features, own[:, None] * kind.fields)
     return result

@@ -5,7 +5,7 @@ away, and its prior of faces removes what it cannot report. `fields()` is that c
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -87,6 +87,11 @@ class Strokes:
     names: tuple[str, ...]
     features: NDArray[np.intp]
     fields: Array
+
+    @cached_property
+    def overlap(self) -> Array:
+        """How much two fields are alike, (K, K): their scalar products."""
+        return self.fields @ self.fields.T
 
 
 @cache
