@@ -21,8 +21,8 @@ from ..sim.robot.servo import SERVO_NAMES
 from ..sim.robot.sight import Eye, Look, PlainEye, TrackerEye
 from ..twin.calibrate_moves import AMOUNTS, Directions, Subject
 from ..twin.calibrate_servos import PARAMETERS, ServoFit, fit_servos
-from ..twin.calibrate_skin import SKIN_PARAMETERS, SkinFit, Views, fit_skin, patterns, together
-from ..twin.calibration import MEASURED, Calibration, calibrated_map
+from ..twin.calibrate_skin import SkinFit, Views, fit_skin, patterns, together
+from ..twin.calibration import MEASURED, SKIN, Calibration, calibrated_map
 from ..twin.port import BusFace, FacePort, open_bus, open_face
 from . import console
 from .calibrate_picture import draw
@@ -115,7 +115,7 @@ def calibrate(
     values["ratio"], sd["ratio"] = ratio, skin.ratio_sd
     calibration = Calibration(
         servo_map=calibrated_map(servo_map, directions.direction, ratio), values=values, sd=sd,
-        skin={name: getattr(skin.individual, name) for name in SKIN_PARAMETERS}, skin_sd=skin.skin_sd,
+        skin={name: getattr(skin.individual, name) for name in SKIN}, skin_sd=skin.skin_sd,
         seen=directions.seen, where=where, eye=eye_name, figures=_figures(directions, servos, skin, views),
     )  # fmt: skip
     return Outcome(calibration=calibration, directions=directions, servos=servos, skin=skin, views=views)

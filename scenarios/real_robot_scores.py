@@ -11,6 +11,7 @@ from ..learning.robot_twin_fields import SERVOS
 from ..sim.errors import InputError
 from .console import progress
 from .real_robot_models import MODELS
+from .study import with_interval
 
 Array = np.ndarray
 
@@ -76,10 +77,10 @@ class Scores:
         """Pooled over coordinates and units."""
         return float(1 - self.missed[self.models.index(model)].sum() / self.spread.sum())
 
-    def interval(self, model: str, less: str | None = None, seed: int = 0) -> tuple[float, float, float]:
+    def interval(self, model: str, less: str | None = None) -> tuple[float, float, float]:
         """R², or by how much it exceeds another model's, with its bootstrapped 95 % interval over units."""
-        rng, count = np.random.default_rng(seed), len(self.spread)
-        drawn = rng.integers(count, size=(_RESAMPLES, count))
+        count = len(self.spread)
+        drawn = np.random.default_rng(0).integers(count, size=(_RESAMPLES, count))
         missed = self.missed[self.models.index(model)]
         if less is not None:
             missed = missed - self.missed[self.models.index(less)]
@@ -104,10 +105,10 @@ def new_clips(rows: Rows, seed: int = 0, models: tuple[str, ...] = tuple(MODELS)
     return Scores(models, missed @ by_clip.T, by_clip @ spread, faces)
 
 
-def few_rows(rows: Rows, seed: int = 0, draws: int = _DRAWS) -> Scores:
+def few_rows(rows: Rows, seed: int = 0) -> Scores:
     """Calibrated from 20 rows, drawn again and again; tested on all clips that the 20 are not of."""
     rng, splits = np.random.default_rng(seed), []
-    for _ in range(draws):
+    for _ in range(_DRAWS):
         train = np.isin(np.arange(len(rows.clips)), rng.choice(len(rows.clips), FEW, replace=False))
         splits.append((train, ~np.isin(rows.clips, rows.clips[train])))
     return _splits(rows, splits, f"{FEW} rows")
@@ -145,14 +146,10 @@ def told(scores: Mapping[str, Scores]) -> dict[str, float]:
     result: dict[str, float] = {}
     for ending, found in scores.items():
         for model in found.models:
-            result |= _three(f"r2_{model}{ending}", found.interval(model))
+            result |= with_interval(f"r2_{model}{ending}", *found.interval(model))
         for one, other in PAIRS:
-            result |= _three(f"r2_{one}_less_{other}{ending}", found.interval(one, other))
+            result |= with_interval(f"r2_{one}_less_{other}{ending}", *found.interval(one, other))
     return result
-
-
-def _three(name: str, values: tuple[float, float, float]) -> dict[str, float]:
-    return dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
 
 
 __all__ = ["FEW", "FOLDS", "PAIRS", "Rows", "Scores", "beyond", "few_rows", "new_clips", "told"]

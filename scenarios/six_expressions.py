@@ -18,7 +18,7 @@ from .six_expressions_data import RANK, REPETITIONS, SCALES
 from .six_expressions_picture import draw
 from .six_expressions_points import INVERTED, MODELS, Points
 from .six_expressions_scores import PEOPLE, SixExpressions, paper_synergies, study
-from .study import Finding, Kept, Study, folder, publish
+from .study import Finding, Kept, Study, folder, publish, with_interval
 
 PAPER = {
     "accuracy_semg": 0.992, "accuracy_synergy": 0.974,
@@ -67,7 +67,7 @@ def figures(found: SixExpressions) -> dict[str, float]:
     """All numbers by the names that `--json` prints; `_low` and `_high` are their intervals."""
     told: dict[str, float] = {"people": float(len(found.people))}
     for name, score in found.scores.items():
-        told |= _three(name, (score.accuracy.mean, score.accuracy.low, score.accuracy.high))
+        told |= with_interval(name, score.accuracy.mean, score.accuracy.low, score.accuracy.high)
     told["accuracy_unseen_person_without_neutral"] = posed_only(found.scores["accuracy_unseen_person"])
     told["accuracy_chance"] = found.scores["accuracy_semg"].chance
     for scale, end in _ENDS.items():
@@ -89,21 +89,17 @@ def figures(found: SixExpressions) -> dict[str, float]:
     told["mentalis_over_mvc"] = float(np.median([one.own_uv[-1] / one.mvc_uv[-1] for one in found.people]))
     for what in ("nrmse", "r2"):
         for name, values in found.by_model(what).items():
-            told |= _three(f"{what}_{name}", mean_interval(values))
+            told |= with_interval(f"{what}_{name}", *mean_interval(values))
         told[f"anova_p_{what}"] = found.compared(what).p
         for pair in found.compared(what, tuple(MODELS)).pairs:
             told[f"tukey_p_{what}_{pair.one}_{pair.other}"] = pair.p
     for place, name in enumerate(MODELS):
         told[f"parameters_{name}"] = float(found.points[0].parameters[place])
     errors = found.by_model("nrmse")
-    told |= _three("nrmse_coupled_less_smsm_lrm", mean_interval(errors["coupled"] - errors["smsm_lrm"]))
+    told |= with_interval("nrmse_coupled_less_smsm_lrm", *mean_interval(errors["coupled"] - errors["smsm_lrm"]))
     for place, name in enumerate(INVERTED):
         told |= {f"{what}_{name}": value for what, value in _way_back(found.points, place).items()}
     return told
-
-
-def _three(name: str, values: tuple[float, float, float]) -> dict[str, float]:
-    return dict(zip((name, f"{name}_low", f"{name}_high"), map(float, values), strict=True))
 
 
 def _way_back(points: Sequence[Points], place: int) -> dict[str, float]:

@@ -66,6 +66,11 @@ class Study:
     notes: Sequence[str] = field(default=())
 
 
+def with_interval(name: str, value: float, low: float, high: float) -> dict[str, float]:
+    """Three figures: the value by its name, and the ends of its interval by the name and `_low`, `_high`."""
+    return {name: float(value), f"{name}_low": float(low), f"{name}_high": float(high)}
+
+
 def publish(study: Study, out: Path, *, as_json: bool = False) -> int:
     """Write report.html and findings.json into `out`, print the table and, if wanted, the JSON. Returns 0."""
     rows = [{**vars(finding)} for finding in study.findings]
@@ -157,4 +162,4 @@ def each(what: str, items: Iterable[Any], do: Callable[[Any], Any], *, threads: 
         return list(pool.map(one, items))
 
 
-__all__ = ["Finding", "Kept", "Study", "each", "folder", "page", "publish"]
+__all__ = ["Finding", "Kept", "Study", "each", "folder", "page", "publish", "with_interval"]

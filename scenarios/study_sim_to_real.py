@@ -25,7 +25,7 @@ from ..sim.person.person import Person
 from ..sim.person.repertoire import EXPRESSIONS
 from ..sim.robot.face import CONTROL_PERIOD_S
 from ..sim.robot.individual import Individual, IndividualFaces
-from ..sim.robot.servo import EXPRESSIVE, SERVO_NAMES
+from ..sim.robot.servo import EXPRESSIVE
 from ..twin.adaptation import Adaptation
 from ..twin.calibration import Calibration
 from ..twin.port import open_face
@@ -35,7 +35,7 @@ from ..twin.robot_lag import RobotLag
 from ..twin.steering import Steering
 from . import console
 from .calibrate import calibrate, commission, looking
-from .study import Finding, Kept, Study, folder, publish
+from .study import Finding, Kept, Study, folder, publish, with_interval
 from .study_sim_to_real_picture import draw
 
 Array = NDArray[np.floating]
@@ -259,11 +259,9 @@ def _figures(plain: list[Trial], watched: list[Trial], seed: int) -> dict[str, f
         for name, other in (("true", errors["true"]), ("uncalibrated", errors["uncalibrated"])):
             ratios = errors["calibrated"] / other
             drawn = np.median(rng.choice(ratios, (_BOOTSTRAPS, len(ratios))), axis=1)
-            figures[f"{prefix}error_ratio_to_{name}"] = float(np.median(ratios))
-            low, high = np.percentile(drawn, [2.5, 97.5])
-            figures[f"{prefix}error_ratio_to_{name}_low"] = float(low)
-            figures[f"{prefix}error_ratio_to_{name}_high"] = float(high)
-            figures[f"{prefix}error_ratio_to_{name}_worst"] = float(ratios.max())
+            key = f"{prefix}error_ratio_to_{name}"
+            figures |= with_interval(key, np.median(ratios), *np.percentile(drawn, [2.5, 97.5]))
+            figures[f"{key}_worst"] = float(ratios.max())
         figures[f"{prefix}true_ratio_to_uncalibrated"] = float(np.median(errors["true"] / errors["uncalibrated"]))
         figures |= {f"{prefix}error_{way}_mm": float(np.median(errors[way])) for way in WAYS}
         for name in trials[0].found:
@@ -308,4 +306,4 @@ _NOTES = (
     "The calibrated robots play their commands in simulation, the physics being that behind the bus.",
 )
 
-__all__ = ["ROBOTS", "SERVO_NAMES", "TRACKED", "WAYS", "Trial", "distance_mm", "mirrored", "run", "show", "try_robot"]
+__all__ = ["ROBOTS", "TRACKED", "WAYS", "Trial", "distance_mm", "mirrored", "run", "show", "try_robot"]

@@ -50,7 +50,7 @@ def test_everything_comes_back_exactly(tmp_path, entries):
         log.attach("limits.json", '{"a": 1}')
         for k, what in enumerate(entries):
             log.write(100.0 + 0.01 * k, what)
-        log.attach("map.bin", b"\x00\x01", "application/octet-stream")
+        log.attach("map.bin", b"\x00\x01")
     log = Log(path)
     assert log.complete
     assert (log.about["robot"], log.about["fps"]) == ("sim", "25")

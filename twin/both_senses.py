@@ -27,8 +27,8 @@ class BothSenses:
         hears: is played the EMG, and sees nothing; what it says of missing pictures is left out.
     """
 
-    def __init__(self, sees: Watcher, hears: Watcher, heard_share: float = HEARD_SHARE):
-        self._sees, self._hears, self._share = sees, hears, heard_share
+    def __init__(self, sees: Watcher, hears: Watcher):
+        self._sees, self._hears = sees, hears
 
     def see(self, time_s: float, face_m: Array | None) -> None:
         self._sees.see(time_s, face_m)
@@ -45,11 +45,11 @@ class BothSenses:
             said = heard if hears else seen
             return replace(said, problem=problem)
         named = seen if seen.probability >= heard.probability else heard
-        course_m = np.array([(1 - self._share) * seen.at(s) + self._share * heard.at(s) for s in _AHEAD_S])
+        course_m = np.array([(1 - HEARD_SHARE) * seen.at(s) + HEARD_SHARE * heard.at(s) for s in _AHEAD_S])
         return Expectation(
             time_s=now_s,
             shown_m=course_m[0],
-            target_m=(1 - self._share) * seen.target_m + self._share * heard.target_m,
+            target_m=(1 - HEARD_SHARE) * seen.target_m + HEARD_SHARE * heard.target_m,
             arrival_s=named.arrival_s,
             arrival_sd_s=named.arrival_sd_s,
             target_sd_m=named.target_sd_m,

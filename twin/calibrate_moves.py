@@ -44,11 +44,10 @@ _TRIES = 3
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Directions:
     """direction (26,): 1 as designed, −1 the other way. seen (26,) bool: whether the camera could tell; where it could
-    not, the design is believed. share (26,): motion seen over the twin's. largest: largest motion that was made."""
+    not, the design is believed. largest: largest motion that was made."""
 
     direction: Array
     seen: NDArray[np.bool_]
-    share: Array
     largest: float
 
 
@@ -75,8 +74,7 @@ class Subject:
         `CalibrationError` where a servo does not follow, or moves what another should.
         """
         count = len(SERVOS)
-        direction, seen, share = np.ones(count), np.zeros(count, bool), np.zeros(count)
-        largest = 0.0
+        direction, seen, largest = np.ones(count), np.zeros(count, bool), 0.0
         for amount, shown in patterns.items():
             open_ones = np.flatnonzero(~seen)
             for done, i in enumerate(open_ones):
@@ -88,14 +86,13 @@ class Subject:
                 largest = max(largest, amount)
                 motion = self._seen(2) - self._rest
                 if np.isfinite(motion).all():
-                    share[i], certain = _compare(motion, shown, int(i), self._together)
-                    seen[i] = certain
-                    direction[i] = np.sign(share[i]) if certain else 1.0
+                    share, seen[i] = _compare(motion, shown, int(i), self._together)
+                    direction[i] = np.sign(share) if seen[i] else 1.0
                 progress(done + 1, len(open_ones))
             self._go(REST_COMMAND)
             if seen.all():
                 break
-        return Directions(direction=direction, seen=seen, share=share, largest=largest)
+        return Directions(direction=direction, seen=seen, largest=largest)
 
     def shake(self, direction: Array, rng: np.random.Generator, progress: Progress) -> Shake:
         """All servos at once, in steps of many sizes; what was sent and where they said they were. Needs feedback."""

@@ -17,11 +17,11 @@ from ..sim.robot.face import FaceState
 from ..sim.robot.individual import RANGES, SKIN_RANGES, Individual, IndividualFaces
 from ..sim.robot.servo import REST_COMMAND, SERVOS
 from ..sim.robot.sight import Eye, Look, PlainEye, Surface, noise_m
+from .calibration import SKIN
 
 Array = NDArray[np.floating]
 Progress = Callable[[int, int], None]
 
-SKIN_PARAMETERS = ("foundation", "bending", "passive_nm")
 _STEPS = 8
 _NUDGE = 0.15
 _CLOSE = 0.005
@@ -66,7 +66,6 @@ class SkinFit:
     skin_sd: dict[str, float]
     error_m: float
     error_before_m: float
-    steps: int
 
 
 def flat(look: Look) -> Array:
@@ -84,10 +83,10 @@ def together(eye: Eye) -> float:
     return 1.0 if isinstance(eye, PlainEye) else _TOGETHER
 
 
-def patterns(eye: Eye, amount: float, individual: Individual | None = None) -> Array:
+def patterns(eye: Eye, amount: float) -> Array:
     """What the twin shows of each servo that moves alone, `away` by `amount`, (26, 1411), from rest."""
     poses = np.tile(REST_COMMAND, (len(SERVOS), 1)) + np.diag(amount * away())
-    seen = _Twin(eye).look(individual or Individual(), np.concatenate([REST_COMMAND[None], poses]))
+    seen = _Twin(eye).look(Individual(), np.concatenate([REST_COMMAND[None], poses]))
     return seen[1:] - seen[0]
 
 
@@ -110,15 +109,15 @@ def fit_skin(views: Views, direction: Array, eye: Eye, progress: Progress = lamb
     positions = np.clip(views.positions[good], 0, 1)  # encoders may be a tick beyond the end
     seen, moved = views.seen[good], views.moved[good]
     weight = 1 / scatter() / (1.0 if isinstance(eye, PlainEye) else _JITTER)
-    prior_sd = np.r_[np.full(len(SERVOS), _spread(*RANGES["ratio"])), [_skin_spread(n) for n in SKIN_PARAMETERS]]
+    prior_sd = np.r_[np.full(len(SERVOS), _spread(*RANGES["ratio"])), [_skin_spread(n) for n in SKIN]]
     log = np.zeros(len(prior_sd))
     twin, start = _Twin(eye), replace(Individual(), direction=direction)
     predicted = twin.look(_at(start, log), positions, from_rest=True)
     cost = _cost(predicted, seen, weight, log, prior_sd)
     jacobian = np.zeros((len(log), *seen.shape))
-    before, damping, steps = predicted, 1.0, 0
-    for steps in range(1, _STEPS + 1):
-        progress(steps, _STEPS)
+    before, damping = predicted, 1.0
+    for done in range(1, _STEPS + 1):
+        progress(done, _STEPS)
         if damping == 1:
             jacobian, plain = _derivative(_at(start, log), log, positions, moved)
             if not isinstance(eye, PlainEye):
@@ -140,10 +139,9 @@ def fit_skin(views: Views, direction: Array, eye: Eye, progress: Progress = lamb
     return SkinFit(
         individual=_at(start, log),
         ratio_sd=np.hypot(sd[:count], _TWIN_SD),
-        skin_sd=dict(zip(SKIN_PARAMETERS, sd[count:].tolist(), strict=True)),
+        skin_sd=dict(zip(SKIN, sd[count:].tolist(), strict=True)),
         error_m=_rms(seen - predicted),
         error_before_m=_rms(seen - before),
-        steps=steps,
     )
 
 
@@ -201,14 +199,14 @@ def _derivative(individual: Individual, log: Array, positions: Array, moved: NDA
             per_command[i] = travel @ slope[moved[alone] == i] / max(travel @ travel, 1e-9)
     several = np.flatnonzero(moved < 0)
     result[:count, several] = per_command[:, None] * (positions[several] - REST_COMMAND).T[:, :, None]
-    for k, name in enumerate(SKIN_PARAMETERS):
+    for k, name in enumerate(SKIN):
         nudged = replace(individual, **{name: getattr(individual, name) * np.exp(_NUDGE)})
         result[count + k] = (plain.look(nudged, positions, from_rest=True) - here) / _NUDGE
     return result, here
 
 
 def _at(start: Individual, log: Array) -> Individual:
-    skin = {n: getattr(start, n) * float(np.exp(v)) for n, v in zip(SKIN_PARAMETERS, log[len(SERVOS) :], strict=True)}
+    skin = {n: getattr(start, n) * float(np.exp(v)) for n, v in zip(SKIN, log[len(SERVOS) :], strict=True)}
     return replace(start, ratio=np.exp(log[: len(SERVOS)]), **skin)
 
 
@@ -243,4 +241,4 @@ def _rms(wrong: Array) -> float:
     return float(np.sqrt(np.nanmean(wrong[:, :-7] ** 2)))
 
 
-__all__ = ["SKIN_PARAMETERS", "SkinFit", "Views", "away", "fit_skin", "flat", "patterns", "scatter", "together"]
+__all__ = ["SkinFit", "Views", "away", "fit_skin", "flat", "patterns", "scatter", "together"]

@@ -82,11 +82,12 @@ class LogWriter:
         stamp = round(time_s * 1e9)
         self._do(lambda: self._writer.add_message(self._channels[type(what)], stamp, data, stamp))
 
-    def attach(self, name: str, data: bytes | str, media_type: str = "application/json") -> None:
-        """Put a whole file into the log, such as the configuration or a calibration."""
-        raw = data.encode() if isinstance(data, str) else data
+    def attach(self, name: str, data: bytes | str) -> None:
+        """Put a whole file into the log, such as the configuration or a calibration; text is JSON."""
+        kind, raw = ("json", data.encode()) if isinstance(data, str) else ("octet-stream", data)
         now = time.monotonic_ns()
-        self._do(lambda: (self._writer.add_attachment(now, now, name, media_type, raw), self._writer.flush()))
+        told = now, now, name, f"application/{kind}", raw
+        self._do(lambda: (self._writer.add_attachment(*told), self._writer.flush()))
 
     def close(self) -> None:
         """Finish the file; may be called twice. Raises `InputError` if anything could not be written."""

@@ -60,11 +60,6 @@ class Residual:
         """The signed average over the threshold, (26,); beyond ±1 is an alarm."""
         return np.zeros(26) if self._average is None else self._average / self._threshold
 
-    @property
-    def threshold(self) -> float:
-        """In units of a residual's usual size; infinite while learning."""
-        return self._threshold
-
     def add(self, time_s: float, residual: Array, features: Array) -> None:
         """One more, (26,), with its features, (26, k)."""
         if self._fit is None:
