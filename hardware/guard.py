@@ -28,8 +28,6 @@ PERIOD_S = 0.04
 It is the period of the control loop. Over shorter times a limit would judge the clock's jitter, not the motion.
 """
 _ROUNDING = 1e-9
-_CLOCK_S = 2e-9
-"""Times count to so much: logs keep whole nanoseconds, and what passed shall pass again."""
 
 
 class State(StrEnum):
@@ -90,7 +88,6 @@ class Guard:
         self._low, self._high = self.limits.low, self.limits.high
         self._rate, self._accelerate = self.limits.rate_per_s, self.limits.acceleration_per_s2
         self._most_credit = 2 * self._rate
-        self._slack = _ROUNDING + self._rate * _CLOCK_S
         self._rows, self._bounds = self.safe_set.rows, self.safe_set.bounds + _ROUNDING
         self._plan = _with_range(self.safe_set, self.limits)
         self._checked_pose(REST_COMMAND)  # there must be a way home
@@ -214,13 +211,13 @@ class Guard:
         step = command - self._last
         size = np.abs(step)
         allowed = self._rate * gap_s
-        if (size > allowed + self._slack).any():
+        if (size > allowed + _ROUNDING).any():
             self._too_fast("rate", size, allowed, gap_s)
         speed = np.minimum(size, allowed) / gap_s
         going_on = np.maximum(np.copysign(self._speed, self._speed * step), 0.0)  # as fast in the same direction
         credit = self._credited(gap_s)
         left = credit - np.maximum(speed - going_on, 0.0)
-        if (left * gap_s < -self._slack).any():
+        if (left * gap_s < -_ROUNDING).any():
             self._too_fast("acceleration", size, (going_on + credit) * gap_s, gap_s)
         self._credit = np.maximum(left, 0.0)
         self._speed = np.copysign(speed, step)

@@ -17,12 +17,11 @@ from rich.markup import escape
 
 from ..hardware.emg_lsl import LslSource
 from ..hardware.emg_source import ClockOffset, EmgBlock, EmgSource
-from ..sim.camera import Face, FaceReader, Neutral
+from ..sim.camera import Face, FaceReader, Neutral, head_angles
 from ..sim.errors import DuchenneError, FaceError
 from ..sim.frames import FrameSource
 from ..sim.mesh import REST, VERTEX_COUNT
 from ..sim.robot.face import CONTROL_PERIOD_S
-from ..twin.attention import head_angles
 from ..twin.log_entries import Seen
 from .coexpress_film import NEUTRAL_FRAMES, Kept, found_acts, kept, scene_of
 from .coexpress_play import Player
