@@ -14,7 +14,7 @@ from duchenne.sim.person.encounter import meet
 from duchenne.sim.person.person import Person
 
 SOMEBODY = 1234
-SECONDS = 16.0
+SECONDS = 12.0
 
 
 def _anticipator(name: str) -> Anticipator:
@@ -156,7 +156,7 @@ def test_a_saved_one_says_the_same(met, tmp_path):
 
 
 def test_a_lesson_tells_what_comes_next():
-    (met,) = encounters([7], montage=None, seconds=12.0)
+    (met,) = encounters([7], montage=None, seconds=SECONDS)
     space = space_of([met])
     lesson = Lesson.of(met, space)
     act = met.acts[0]
@@ -171,7 +171,7 @@ def test_a_lesson_tells_what_comes_next():
 
 
 def test_training_learns_and_repeats_itself():
-    met = list(encounters(range(2), montage=None, seconds=12.0))
+    met = list(encounters(range(2), montage=None, seconds=SECONDS))
     space = space_of(met)
     lessons, losses = [Lesson.of(one, space) for one in met], []
     recipe = Recipe(hidden=16, steps=500, batch=32)
