@@ -66,12 +66,12 @@ def made_up_scene(emg=True):
 
 def made_up_robot(name, late_s):
     moved_m = 0.7 * course_m(late_s)
-    count = len(TIMES_S)
+    count, knowing = len(TIMES_S), Knowing(TIMES_S, course_m())
     return Played(
         name=name, times_s=TIMES_S, commands=np.tile(REST_COMMAND, (count, 1)), vertices_m=mesh.REST + moved_m,
         head_pose=np.tile(np.eye(4), (count, 1, 1)), gaze_rad=np.zeros((count, 2, 2)), motion_m=moved_m,
         step_ms=np.ones(count),
-        expected=tuple(Knowing(TIMES_S, course_m()).expect(t) for t in TIMES_S),
+        expected=tuple(knowing.expect(t) for t in TIMES_S),
     )  # fmt: skip
 
 
