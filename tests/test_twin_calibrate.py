@@ -192,7 +192,7 @@ def test_servos_are_identified_from_what_they_say():
     hidden = Individual.sample(np.random.default_rng(1)).told_through(np.ones(26), np.ones(26))
     faces, one, rng = IndividualFaces(hidden), np.arange(1), np.random.default_rng(0)
     sent, sent_s, read, read_s, goal = [], [], [], [], REST_COMMAND.copy()
-    for k in range(125):
+    for k in range(60):
         fresh = rng.random(26) < 0.2
         step = np.exp(rng.uniform(np.log(0.04), np.log(0.35), 26)) * rng.choice([-1, 1], 26)
         goal = SafeSet.default().project(np.clip(np.where(fresh, REST_COMMAND + step, goal), 0.02, 0.98))
