@@ -217,6 +217,7 @@ def checked_activation(activation: Any) -> NDArray[np.floating]:
     return array
 
 
+@jax.jit
 def _balance(compliance: jax.Array, stiffness: jax.Array, pull: jax.Array) -> jax.Array:
     """Solve (I + diag(k) G) f = pull for f (…, E).
 

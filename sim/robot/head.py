@@ -4,6 +4,8 @@ A MuJoCo model without a single degree of freedom; the physics of the face is an
 robot's: helmet, ear pods, neck and collar.
 """
 
+from functools import cache
+
 import mujoco
 import numpy as np
 from scipy.interpolate import CubicSpline
@@ -55,6 +57,7 @@ def head_model(
     return spec.compile()
 
 
+@cache
 def robot_dress(skin: str) -> Dress:
     """The robot in one of `paint.SKINS`. Raises `VocabularyError`."""
     paint = skin_named(skin)
