@@ -25,7 +25,7 @@ from .anticipation_lessons import CALLED
 from .anticipation_network import AHEAD_FRAMES, Network, Outlook, Shape
 from .anticipation_senses import BINS, FRAMES, PERIOD_S, Ears, Eyes
 from .checkpoint import Checkpoint, load, save
-from .expectation import Expectation, between, checked_face
+from .expectation import NEUTRAL, Expectation, between, checked_face
 from .face_space import FaceSpace
 
 Array = NDArray[np.floating]
@@ -164,16 +164,18 @@ class Anticipating:
         faces_m = space.decode(np.concatenate([said.course, said.target[None]]))
         course_m, ahead_s = faces_m[:-1], _AHEAD_S - age_s
         arrives, shown_m = rising > 0.5, between(ahead_s, course_m, 0.0)
+        expression = CALLED[int(said.expression.argmax())]
+        shows = arrives or expression != NEUTRAL
         ahead_s = ahead_s - _EARLY_S[sees, hears]
         return Expectation(
             time_s=now_s,
             shown_m=shown_m,
-            target_m=faces_m[-1] if arrives else shown_m,
+            target_m=faces_m[-1] if shows else shown_m,
             arrival_s=max(arrival_s, 0.0) if arrives else 0.0,
             arrival_sd_s=_ROOT_2 * float(np.exp(said.log_arrival_sd)) if arrives else 0.0,
-            target_sd_m=1e-3 * _ROOT_2 * float(np.exp(said.log_target_sd)) if arrives else 0.0,
+            target_sd_m=1e-3 * _ROOT_2 * float(np.exp(said.log_target_sd)) if shows else 0.0,
             probability=rising,
-            expression=CALLED[int(said.expression.argmax())],
+            expression=expression,
             sources=tuple(name for name, used in (("camera", sees), ("emg", hears)) if used),
             problem=problem,
             ahead_s=ahead_s,

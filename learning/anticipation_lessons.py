@@ -18,8 +18,8 @@ Array = NDArray[np.floating]
 CALLED: tuple[str, ...] = (NEUTRAL, *EXPRESSIONS)
 """Names of expressions, by code; a smile is happiness."""
 COMPONENTS = 32
-TARGET_S = 0.3
-"""The target is the mean face of so long after arrival; the paper takes one of four frames."""
+TARGETS = 4
+"""The target is the mean of so many faces from the apex on; the paper takes one of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,10 +27,11 @@ class Lesson:
     """One encounter, frame by frame, in the coordinates of a `FaceSpace` (mm).
 
     seen, clean (T, K): what the camera reported, and would have without its noise. true (T, K): her face as it is, of
-    which a camera sees a part. target (T, K): the face she is on the way to, the present one if none. arrival_s (T,):
-    from now until she is there. rising (T,): whether she is on the way to an expression, from the start of its drive
-    on. expression (T,): code of what she is doing, by `CALLED`. loud (T, BINS, C), alive (T, C): EMG as `Ears` has it
-    at each frame, NaN where it is not known; C is 0 without.
+    which a camera sees a part. target (T, K): until its apex an expression's strongest face, then the present one; at
+    rest and on the way there rest. arrival_s (T,): from now until she is there. rising (T,): whether she is on the way
+    to an expression, from the start of its drive on. expression (T,): code of what she shows, by `CALLED`, until it
+    fades. loud (T, BINS, C), alive (T, C): EMG as `Ears` has it at each frame, NaN where it is not known; C is 0
+    without.
     """
 
     seen: Array
@@ -51,14 +52,13 @@ class Lesson:
         target, arrival_s = true.copy(), np.zeros(count)
         rising, expression = np.zeros(count, bool), np.zeros(count, np.int8)
         for act in met.acts:
-            begin, arrive, release, end = (
+            begin, arrive, apex, release, end = (
                 int(np.clip(round(s * PICTURES_HZ), 0, count))
-                for s in (act.drive_s, act.arrival_s, act.release_s, act.end_s + 0.2)
+                for s in (act.drive_s, act.arrival_s, act.apex_s, act.release_s, act.end_s + 0.2)
             )
-            held = true[arrive : max(arrive + 1, min(release, arrive + round(TARGET_S * PICTURES_HZ)))]
-            if begin >= arrive or not len(held):
+            if begin >= arrive or apex == count:
                 continue
-            target[begin:arrive] = held.mean(0)
+            target[begin:apex] = true[apex : apex + TARGETS].mean(0)
             arrival_s[begin:arrive] = np.maximum(act.arrival_s - np.arange(begin, arrive) / PICTURES_HZ, 0)
             rising[begin:arrive] = True
             expression[begin:release] = CALLED.index(act.expression)

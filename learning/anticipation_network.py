@@ -45,7 +45,7 @@ class Shape:
 
     components: int
     channels: int
-    hidden: int = 256
+    hidden: int = 384
 
     @property
     def inputs(self) -> int:

@@ -24,7 +24,7 @@ from .face_space import FaceSpace
 class Recipe:
     """How the network is trained. Ranges of what is varied are choices."""
 
-    hidden: int = 256
+    hidden: int = 384
     steps: int = 6000
     batch: int = 512
     learning_rate: float = 2e-3
@@ -135,21 +135,23 @@ def _batch(key: jax.Array, data: dict[str, jax.Array], mirror: jax.Array, shape:
 
 
 def _loss(parameters: Any, window: dict, scale_mm: jax.Array, shape: Shape) -> jax.Array:
-    """Mean distance of the course; target and arrival while an expression rises, with their SDs; what, and whether."""
+    """Distances of the course and, while there is an expression, of its target; arrival while it rises; SDs of both;
+    what, and whether."""
     weights, biases = parameters
     row = rows(window["faces"], window["sees"], window["loud"], window["alive"], window["hears"], scale_mm)
     said = outlook(layers(row, weights, biases), window["faces"], window["sees"], shape)
     rising = window["rising"].astype(jnp.float32)
-    share = rising / (rising.sum() + 1.0)
+    shown = (window["expression"] > 0).astype(jnp.float32)
+    rises, shows = rising / (rising.sum() + 1.0), shown / (shown.sum() + 1.0)
     off = _distance(said.target - window["target"])
     late = jnp.abs(said.arrival_s - window["arrival_s"])
-    likely = (late * jnp.exp(-said.log_arrival_sd) + said.log_arrival_sd) * share
-    likely += 0.5 * (jax.lax.stop_gradient(off) * jnp.exp(-said.log_target_sd) + said.log_target_sd) * share
+    likely = (late * jnp.exp(-said.log_arrival_sd) + said.log_arrival_sd) * rises
+    likely += 0.5 * (jax.lax.stop_gradient(off) * jnp.exp(-said.log_target_sd) + said.log_target_sd) * shows
     named = optax.softmax_cross_entropy_with_integer_labels(said.expression, window["expression"].astype(jnp.int32))
     return (
         (_distance(said.course - window["course"]) * (1 + _URGENT * rising)[:, None]).mean()
         / (1 + _URGENT * rising.mean())
-        + 0.5 * (off * share).sum()
+        + 0.5 * (off * shows).sum()
         + 0.1 * likely.sum()
         + 0.2 * optax.sigmoid_binary_cross_entropy(said.rising, rising).mean()
         + 0.05 * named.mean()

@@ -22,11 +22,11 @@ NEUTRAL = "neutral"
 class Expectation:
     """What is expected at one moment.
 
-    time_s: the moment. shown_m: the face now, as far as it is known. target_m: the face that it is on the way to; the
-    one that it shows while nothing is under way. arrival_s: from now until it is there, 0 or more. arrival_sd_s,
-    target_sd_m: how far off these two may be, SD; the latter of one landmark, rms. probability: that a change of
-    expression is under way or about to begin. expression: what the target looks like most. sources: what was used,
-    of "camera" and "emg". problem: what is missing and since when, in words; empty if nothing is.
+    time_s: the moment. shown_m: the face now, as far as it is known. target_m: the face that it is on the way to, at
+    its strongest; the one that it shows while nothing is under way. arrival_s: from now until it is there, 0 or more.
+    arrival_sd_s, target_sd_m: how far off these two may be, SD; the latter of one landmark, rms. probability: that a
+    change of expression is under way or about to begin. expression: what the target looks like most. sources: what was
+    used, of "camera" and "emg". problem: what is missing and since when, in words; empty if nothing is.
     ahead_s (H,), course_m (H, 468, 3): the face at times from now on, where not only its end is expected.
     """
 

@@ -34,6 +34,8 @@ Array = NDArray[np.floating]
 
 ACTIVE = 0.25
 """A command is activated if it is further than this from the calm face's (paper, before Table 1)."""
+PAPER_SHARE = (1307 + 338) / 2354
+"""Of the paper's commands so many are activated (Table 1)."""
 FOLDS = 5
 SECONDS = 60.0
 _CALM_S, _HELD_S = 0.6, 0.2
@@ -236,12 +238,16 @@ class Confusion:
 
     @property
     def figures(self) -> dict[str, float]:
-        """accuracy, ppv, sensitivity, fpr, false_omission, lr_plus; NaN where nothing can be divided by."""
+        """accuracy, ppv, sensitivity, fpr, false_omission, lr_plus; NaN where nothing can be divided by.
+
+        ppv_at_paper_share: what the PPV would be if `PAPER_SHARE` of the commands were activated.
+        """
         tp, fn, fp, tn = self.true_positive, self.false_negative, self.false_positive, self.true_negative
         sensitivity, fpr = _share(tp, fn), _share(fp, tn)
         return {
             "accuracy": _share(tp + tn, fp + fn),
             "ppv": _share(tp, fp),
+            "ppv_at_paper_share": _share(sensitivity * PAPER_SHARE, fpr * (1 - PAPER_SHARE)),
             "sensitivity": sensitivity,
             "fpr": fpr,
             "false_omission": _share(fn, tn),
@@ -358,7 +364,7 @@ def cross_validate(
     return Validation(fold, error, *copies)
 
 
-def _share(part: int, rest: int) -> float:
+def _share(part: float, rest: float) -> float:
     return part / (part + rest) if part + rest else float("nan")
 
 

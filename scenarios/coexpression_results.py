@@ -114,6 +114,7 @@ def figures(
             f"error_ratio_to_newest{tail}": newest["ratio"],
             f"command_accuracy{tail}": scores["accuracy"],
             f"ppv{tail}": scores["ppv"],
+            f"ppv_at_paper_share{tail}": scores["ppv_at_paper_share"],
             f"sensitivity{tail}": scores["sensitivity"],
         }
     for name, (own, newest, peak) in folds.items():
@@ -171,13 +172,13 @@ def findings(
             unit="mm",
             verdict=f"{own.mean() / peak.mean():.2f} × mimicry, {own.mean() / newest.mean():.2f} × newest frame",
         )
-    wanted = {"accuracy": 0.722, "ppv": 0.805, "sensitivity": 0.795}
+    wanted = {"accuracy": 0.722, "ppv": 0.805, "ppv_at_paper_share": 0.805, "sensitivity": 0.795}
     for name in ("paper", "camera", "emg_camera", "emg", "mimicry", f"paper{SEEN}", f"emg_camera{SEEN}"):
         scores = rows[name].figures
         for key, theirs in wanted.items():
             yield Finding(
                 topic="commands",
-                what=f"{key}, {name.replace('_', ' + ')}",
+                what=f"{key.replace('_', ' ')}, {name.replace('_', ' + ')}",
                 ours=scores[key],
                 paper=f"{theirs:.3f}",
                 verdict="above" if scores[key] > theirs else "below",
@@ -219,7 +220,8 @@ def notes(real: Real | None) -> tuple[str, ...]:
         "rows 'as seen' the target is what the camera makes of her face, as in the paper: there the watchers, which "
         "say her true face, are at a disadvantage. Mimicry is the paper's, the face at peak activation; the ratio to "
         "the newest of the nine frames is stricter. p: t test of independent groups, as in the paper.",
-        "Few commands are activated in these expressions, about one in five (paper: 70 %), so that accuracy is cheap.",
+        "Few commands are activated in these expressions, about one in five (paper: 70 %), so that accuracy is cheap "
+        "and PPV dear; 'at paper share' is the PPV that the same rates of errors would have at 70 %.",
         "Mask, dark and side view are simple models of what a tracker then does; what it really does was not measured.",
         "The paper's network has no published widths and learns from simulated people here.",
     )

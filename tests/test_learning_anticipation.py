@@ -164,8 +164,10 @@ def test_a_lesson_tells_what_comes_next():
     assert lesson.rising[k]
     assert CALLED[lesson.expression[k]] == act.expression
     assert lesson.arrival_s[k] == pytest.approx(act.arrival_s - k / 25, abs=1e-6)
-    apex = space.encode(act.apex_m)
-    assert np.linalg.norm(lesson.target[k] - apex) < 0.5 * np.linalg.norm(apex)
+    apex = round(act.apex_s * 25)
+    strongest = space.encode(met.truth_m[apex : apex + 4].mean(0))
+    np.testing.assert_allclose(lesson.target[[k, apex - 1]], [strongest, strongest], atol=1e-4)
+    np.testing.assert_array_equal(lesson.target[apex], lesson.true[apex])
     calm = round((act.drive_s - 0.1) * 25)
     assert not lesson.rising[calm]
 

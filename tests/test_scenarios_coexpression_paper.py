@@ -91,6 +91,10 @@ def test_confusion_is_the_papers_table():
     printed = {"accuracy": 0.722, "ppv": 0.805, "sensitivity": 0.795, "fpr": 0.446, "false_omission": 0.462}
     assert {name: round(figures[name], 3) for name in printed} == printed
     assert figures["lr_plus"] == pytest.approx(1.782, abs=1e-3)
+    assert figures["ppv_at_paper_share"] == pytest.approx(figures["ppv"])
+    fewer = Confusion(true_positive=1307, false_negative=338, false_positive=3160, true_negative=3930).figures
+    assert fewer["ppv"] < 0.3
+    assert fewer["ppv_at_paper_share"] == pytest.approx(figures["ppv"])
 
 
 def test_figures_and_test_of_a_row(rng):
