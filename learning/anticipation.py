@@ -38,8 +38,9 @@ _EARLY_S = {(True, False): 0.15, (True, True): 0.05, (False, True): 0.02}
 """A course that is a mean of what may come sets out with doubt, and so is late; this much further ahead is looked. By
 what there is, camera and EMG. Chosen on ten simulated people so that rises come on time as far as the error of the face
 grows by a few percent at most."""
-_HEARD_SHARE = 0.45
-"""With both senses, this share of the course is what the ears alone expect: they are sooner, eyes know how large."""
+_HEARD_SHARE, _HEARD_TARGET = 0.45, 0.2
+"""With both senses, these shares of course and target are what the ears alone expect: they are sooner, eyes know how
+large. Chosen on simulated people whom the shipped models have not met."""
 _ROOT_2 = math.sqrt(2)
 """SD of a Laplace distribution over its mean absolute deviation."""
 
@@ -154,7 +155,10 @@ class Anticipating:
         said = Outlook(*(part[0] for part in every))
         if not both:
             return said
-        return said._replace(course=(1 - _HEARD_SHARE) * said.course + _HEARD_SHARE * every.course[1])
+        return said._replace(
+            course=said.course + _HEARD_SHARE * (every.course[1] - said.course),
+            target=said.target + _HEARD_TARGET * (every.target[1] - said.target),
+        )
 
     def _expectation(
         self, now_s: float, age_s: float, said: Outlook, sees: bool, hears: bool, problem: str
