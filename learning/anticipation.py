@@ -38,7 +38,7 @@ _EARLY_S = {(True, False): 0.15, (True, True): 0.05, (False, True): 0.02}
 """A course that is a mean of what may come sets out with doubt, and so is late; this much further ahead is looked. By
 what there is, camera and EMG. Chosen on ten simulated people so that rises come on time as far as the error of the face
 grows by a few percent at most."""
-_HEARD_SHARE, _HEARD_TARGET = 0.45, 0.2
+_HEARD_SHARE, _HEARD_TARGET = 0.45, 0.1
 """With both senses, these shares of course and target are what the ears alone expect: they are sooner, eyes know how
 large. Chosen on simulated people whom the shipped models have not met."""
 _ROOT_2 = math.sqrt(2)

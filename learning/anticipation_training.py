@@ -29,7 +29,7 @@ class Recipe:
     batch: int = 512
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
-    noise: tuple[float, float] = (0.3, 1.3)
+    noise: tuple[float, float] = (0.7, 1.3)
     """Factor on the camera's noise."""
     gain: tuple[float, float] = (0.75, 1.3)
     """Factor on all motion: how large a face appears to move."""
