@@ -34,7 +34,7 @@ KIND = "anticipation"
 SHIPPED = ("camera", "proximal7", "epidermal10", "distal4")
 """Models that come with the package: for the camera alone, and for each of these montages with or without camera."""
 _AHEAD_S = PERIOD_S * np.array(AHEAD_FRAMES)
-_EARLY_S = {(True, False): 0.15, (True, True): 0.05, (False, True): 0.02}
+_EARLY_S = {(True, False): 0.15, (True, True): 0.03, (False, True): 0.02}
 """A course that is a mean of what may come sets out with doubt, and so is late; this much further ahead is looked. By
 what there is, camera and EMG. Chosen on ten simulated people so that rises come on time as far as the error of the face
 grows by a few percent at most."""
