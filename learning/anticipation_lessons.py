@@ -12,14 +12,13 @@ from ..sim.person.repertoire import EXPRESSIONS
 from .anticipation_senses import BINS, EMG_AHEAD_S, Ears
 from .expectation import NEUTRAL
 from .face_space import FaceSpace
+from .peak_activation import TARGETS
 
 Array = NDArray[np.floating]
 
 CALLED: tuple[str, ...] = (NEUTRAL, *EXPRESSIONS)
 """Names of expressions, by code; a smile is happiness."""
 COMPONENTS = 32
-TARGETS = 4
-"""The target is the mean of so many faces from the apex on; the paper takes one of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +26,11 @@ class Lesson:
     """One encounter, frame by frame, in the coordinates of a `FaceSpace` (mm).
 
     seen, clean (T, K): what the camera reported, and would have without its noise. true (T, K): her face as it is, of
-    which a camera sees a part. target (T, K): until its apex an expression's strongest face, then the present one; at
-    rest and on the way there rest. arrival_s (T,): from now until she is there. rising (T,): whether she is on the way
-    to an expression, from the start of its drive on. expression (T,): code of what she shows, by `CALLED`, until it
-    fades. loud (T, BINS, C), alive (T, C): EMG as `Ears` has it at each frame, NaN where it is not known; C is 0
-    without.
+    which a camera sees a part. target (T, K): until its apex an expression's strongest face, the mean of those of which
+    the paper takes one, then the present one; at rest and on the way there rest. arrival_s (T,): from now until she is
+    there. rising (T,): whether she is on the way to an expression, from the start of its drive on. expression (T,):
+    code of what she shows, by `CALLED`, until it fades. loud (T, BINS, C), alive (T, C): EMG as `Ears` has it at each
+    frame, NaN where it is not known; C is 0 without.
     """
 
     seen: Array

@@ -45,7 +45,7 @@ class Shape:
 
     components: int
     channels: int
-    hidden: int = 384
+    hidden: int
 
     @property
     def inputs(self) -> int:

@@ -25,7 +25,7 @@ class Recipe:
     """How the network is trained. Ranges of what is varied are choices."""
 
     hidden: int = 384
-    steps: int = 6000
+    steps: int = 12000
     batch: int = 512
     learning_rate: float = 2e-3
     weight_decay: float = 0.02

@@ -10,7 +10,7 @@ import numpy as np
 from ..hardware.guard import Guard
 from ..learning.babble import HALVES, Babble, Station, babble
 from ..learning.forward_model import ForwardModel
-from ..learning.metrics import Interval, emo_cross_validation, evaluate
+from ..learning.metrics import emo_cross_validation, evaluate
 from ..learning.projection import recombine
 from ..learning.self_model import BABBLED, PAPER, Recipe, SelfModel
 from ..sim import mesh
@@ -20,6 +20,7 @@ from ..sim.robot.render import FaceRenderer
 from ..sim.robot.servo import MOUTH_PARAMETERS
 from . import console
 from .fit_robot import fit_robot
+from .study import with_interval
 
 VALIDATION_SHARE = 0.2
 """Of each half's poses; 200 of 1000, as in the paper."""
@@ -94,7 +95,7 @@ def learn(seen: Babble, rng: np.random.Generator, recipe: Recipe = BABBLED) -> t
             scores = evaluate(model, faces, truth, known, known_y, rng)
             for key, score in scores.items():
                 if key == "command_l1":
-                    figures |= _with_interval(f"{name}{prefix}{key}", score)
+                    figures |= with_interval(f"{name}{prefix}{key}", score.mean, score.low, score.high)
                 elif not name:
                     figures[f"{prefix}{key}"] = score.mean
     figures |= _forward(models[""], seen, train_u, train_m)
@@ -191,7 +192,3 @@ def _recombined(
     commands = upper_y[a].copy()
     commands[:, list(MOUTH_PARAMETERS)] = mouth_y[b][:, list(MOUTH_PARAMETERS)]
     return recombine(upper[a], mouth[b], rest), commands
-
-
-def _with_interval(name: str, score: Interval) -> dict[str, float]:
-    return {name: score.mean, f"{name}_low": score.low, f"{name}_high": score.high}

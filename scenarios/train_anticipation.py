@@ -24,7 +24,7 @@ def run(
     montage: str | None = None,
     people: int | None = None,
     seconds: float = 90.0,
-    steps: int = 12000,
+    steps: int = Recipe.steps,
     seed: int = 0,
     as_json: bool = False,
 ) -> int:
