@@ -4,10 +4,9 @@ Trained in JAX (`anticipation_training`), used in NumPy, where one call takes so
 """
 
 from dataclasses import dataclass
-from functools import cache
-from typing import NamedTuple
+from functools import cache, cached_property
+from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +18,6 @@ Array = NDArray[np.floating]
 
 AHEAD_FRAMES = (0, 2, 4, 6, 8, 10, 14)
 """The course of the face is predicted at these numbers of frames after the reference."""
-_SMOOTH = 2
-"""Predictions are differences from the mean of so many newest faces."""
 
 
 class Outlook(NamedTuple):
@@ -49,8 +46,13 @@ class Shape:
 
     @property
     def inputs(self) -> int:
-        """Width of a row: faces, loudness, living channels, and whether there is either sense."""
-        return FRAMES * self.components + (BINS + 1) * self.channels + 2
+        """Width of a row: faces, loudness, living channels, her habit, and whether there is either sense."""
+        return FRAMES * self.components + (BINS + 1) * self.channels + self.habit + 2
+
+    @property
+    def habit(self) -> int:
+        """Width of what a `Habit` says; 0 without EMG."""
+        return self.components + 2 if self.channels else 0
 
     @property
     def outputs(self) -> int:
@@ -58,24 +60,24 @@ class Shape:
         return (len(AHEAD_FRAMES) + 1) * self.components + 4 + len(CALLED)
 
 
-def rows(faces, sees, loud, alive, hears, scale_mm):
-    """Rows (…, inputs) of faces (…, FRAMES, K) mm, loudness (…, BINS, C), alive (…, C) and flags (…, 1) of senses.
+def rows(faces, loud, alive, habit, mask, scale_mm) -> Any:
+    """Rows (…, inputs) of faces (…, FRAMES, K) mm, loudness (…, BINS, C), alive (…, C) and what a habit says (…, K + 2
+    or 0), as far as a mask (…, inputs) of senses lets them through.
 
-    One window and several flags make several rows.
+    One window and several masks make several rows.
     """
-    xp = jnp if isinstance(faces, jax.Array) else np
+    xp = np if isinstance(faces, np.ndarray) else jnp
     lead = faces.shape[:-2]
-    heard = loud * alive[..., None, :]
-    return xp.concatenate(
-        [
-            (faces / scale_mm).reshape(*lead, -1) * sees,
-            heard.reshape(*lead, -1) * hears,
-            alive * hears,
-            sees,
-            hears,
-        ],
-        axis=-1,
-    )
+    heard = (loud * alive[..., None, :]).reshape(*lead, -1)
+    every = [(faces / scale_mm).reshape(*lead, -1), heard, alive, habit, xp.ones((*lead, 2), np.float32)]
+    return xp.concatenate(every, axis=-1) * mask
+
+
+def masks(sees, hears, shape: Shape) -> Any:
+    """What flags (…, 1) of senses let through of a row, (…, inputs); its last two tell the flags themselves."""
+    xp = np if isinstance(sees, np.ndarray) else jnp
+    seen, heard = FRAMES * shape.components, (BINS + 1) * shape.channels + shape.habit
+    return xp.concatenate([xp.repeat(sees, seen, -1), xp.repeat(hears, heard, -1), sees, hears], axis=-1)
 
 
 def outlook(values, faces, sees, shape: Shape) -> Outlook:
@@ -83,19 +85,55 @@ def outlook(values, faces, sees, shape: Shape) -> Outlook:
     lead, heads = values.shape[:-1], len(AHEAD_FRAMES) + 1
     split = heads * shape.components
     moved = values[..., :split].reshape(*lead, heads, shape.components)
-    shown = moved + (faces[..., :_SMOOTH, :].sum(-2) * (sees / _SMOOTH))[..., None, :]
+    shown = moved + (newest(faces) * sees)[..., None, :]
     arrival, arrival_sd, target_sd, rising = (values[..., split + k] for k in range(4))
     return Outlook(
         shown[..., :-1, :], shown[..., -1, :], arrival, arrival_sd, target_sd, rising, values[..., split + 4 :]
     )
 
 
-def layers(x, weights, biases):
+def newest(faces):
+    """The mean (…, K) of the two newest faces (…, FRAMES, K), from which predictions are differences."""
+    return 0.5 * (faces[..., 0, :] + faces[..., 1, :])
+
+
+def aimed(row, faces, weights, biases) -> Any:
+    """Targets (M, n, K) mm of every network of an `Aim` for rows (n, inputs) and faces (n, FRAMES, K)."""
+    return layers(row, weights, biases) + newest(faces)
+
+
+def layers(x, weights, biases) -> Any:
     """Two hidden layers of rectified units and a linear one, for JAX and NumPy alike."""
+    xp = np if isinstance(x, np.ndarray) else jnp
     for w, b in zip(weights[:-1], biases[:-1], strict=True):
-        x = x @ w + b
-        x = x * (x > 0)
+        x = xp.maximum(x @ w + b, 0)
     return x @ weights[-1] + biases[-1]
+
+
+@dataclass(frozen=True, eq=False)
+class Aim:
+    """Several small networks for nothing but the target, when all senses are there: less doubt than one for everything.
+
+    weights (M, from, to), biases (M, 1, to) of M networks. What they say is a difference as `Outlook`'s is.
+    """
+
+    weights: tuple[Array, ...]
+    biases: tuple[Array, ...]
+
+    def __call__(self, row: Array) -> Array:
+        """Their mean (K,) mm for one row (inputs,)."""
+        (_, second, _), (_, bias, _) = self.weights, self.biases
+        (first, first_bias), (last, last_bias) = self._ends
+        x = np.maximum(row @ first + first_bias, 0).reshape(len(second), 1, -1)
+        return np.maximum(x @ second + bias, 0).ravel() @ last + last_bias
+
+    @cached_property
+    def _ends(self) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+        """First and last layer of all networks in one: rows go to all, and the mean is taken of what they say."""
+        (first, _, last), (first_bias, _, last_bias) = self.weights, self.biases
+        into = np.ascontiguousarray(first.transpose(1, 0, 2).reshape(first.shape[1], -1))
+        out = last.reshape(-1, last.shape[2]) / len(last)
+        return (into, first_bias.ravel()), (out, last_bias.mean((0, 1)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,22 +144,29 @@ class Network:
     scale_mm: Array
     weights: tuple[Array, ...]
     biases: tuple[Array, ...]
+    aim: Aim
 
-    def __call__(self, faces: Array, loud: Array, alive: Array, senses: tuple[tuple[bool, bool], ...]) -> Outlook:
-        """One window: faces (FRAMES, K) mm, loudness (BINS, C), alive (C,); once for each of n pairs of senses.
+    def __call__(
+        self, faces: Array, loud: Array, alive: Array, habit: Array, senses: tuple[tuple[bool, bool], ...]
+    ) -> Outlook:
+        """One window: faces (FRAMES, K) mm, loudness (BINS, C), alive (C,), habit (K + 2 or 0,), for n pairs of senses.
 
         senses: whether it sees and whether it hears; what it does not is ignored. Every part of the outlook is (n, …).
         """
-        sees, hears = _flags(senses)
-        row = rows(faces, sees, loud, alive, hears, self.scale_mm)
-        return outlook(layers(row, self.weights, self.biases), faces, sees, self.shape)
+        sees, mask = _let_through(senses, self.shape)
+        row = rows(faces, loud, alive, habit, mask, self.scale_mm)
+        said = outlook(layers(row, self.weights, self.biases), faces, sees, self.shape)
+        for one, given in enumerate(senses):
+            if given == (True, self.shape.channels > 0):
+                said.target[one] = self.aim(row[one]) + newest(faces)
+        return said
 
 
 @cache
-def _flags(senses: tuple[tuple[bool, bool], ...]) -> tuple[Array, Array]:
-    """Flags (n, 1) of seeing and hearing."""
+def _let_through(senses: tuple[tuple[bool, bool], ...], shape: Shape) -> tuple[Array, Array]:
+    """Whether it sees (n, 1), and masks (n, inputs)."""
     sees, hears = np.array(senses, np.float32).T[..., None]
-    return sees, hears
+    return sees, masks(sees, hears, shape)
 
 
-__all__ = ["AHEAD_FRAMES", "Network", "Outlook", "Shape", "layers", "outlook", "rows"]
+__all__ = ["AHEAD_FRAMES", "Aim", "Network", "Outlook", "Shape", "aimed", "layers", "masks", "outlook", "rows"]

@@ -64,8 +64,8 @@ class Eyes:
         if self._count and time_s - self._newest_s > FORGOTTEN_S:
             self._count = 0
         if self._count == _KEPT_FACES:
-            self._times[:-1], self._faces[:-1] = self._times[1:], self._faces[1:]
-            self._count -= 1
+            half = self._count = _KEPT_FACES // 2
+            self._times[:half], self._faces[:half] = self._times[half:], self._faces[half:]
         self._times[self._count], self._faces[self._count] = time_s, self._space.encode(face_m)
         self._count += 1
 
@@ -79,10 +79,12 @@ class Eyes:
         """Faces (FRAMES, K) mm every `PERIOD_S` back from the newest; before the first the first."""
         times, faces = self._times[: self._count], self._faces
         wanted = np.maximum(times[-1] - _BACK_S, times[0])
-        after = np.maximum(times.searchsorted(wanted - 1e-9), 1)
-        share = (wanted - times[after - 1]) / (times[after] - times[after - 1])
-        before = faces[after - 1]
-        return before + share[:, None].astype(np.float32) * (faces[after] - before)
+        later = np.maximum(times.searchsorted(wanted - 1e-9), 1)
+        sooner = later - 1
+        since_s = times.take(sooner)
+        share = ((wanted - since_s) / (times.take(later) - since_s)).astype(np.float32)
+        before = faces.take(sooner, 0)
+        return before + share[:, None] * (faces.take(later, 0) - before)
 
     def problem(self, now_s: float) -> str:
         """What is wrong with the pictures, in words; empty if nothing is."""
@@ -93,6 +95,11 @@ class Eyes:
         if self.reference_s(now_s) is None:
             return f"no face for {now_s - self._newest_s:.1f} s" if self._count else "no face"
         return ""
+
+    @property
+    def newest(self) -> Array:
+        """The face (K,) mm seen last; there must be one."""
+        return self._faces[self._count - 1]
 
     @property
     def _newest_s(self) -> float:
@@ -164,8 +171,7 @@ class Ears:
         The newest bin ends `EMG_AHEAD_S` after the reference, or with what is known.
         """
         assert self._baseline is not None
-        late = round((self._end_s - reference_s - EMG_AHEAD_S) / (PERIOD_S / _FINE))
-        end = len(self._energy) - max(late, 0)
+        end = self._until(reference_s)
         known = self._energy[max(end - BINS * _FINE, 0) : end]
         if len(known) < BINS * _FINE:
             known = np.concatenate([np.repeat(known[:1], BINS * _FINE - len(known), axis=0), known])
@@ -173,6 +179,16 @@ class Ears:
         loudness = 0.5 * np.log(np.maximum(bins, 1e-12)) - self._quiet
         loudness = np.minimum(np.maximum(loudness, -1.0), _LOUDEST)
         return (loudness * self.alive).astype(np.float32), self.alive
+
+    def knows(self, reference_s: float) -> bool:
+        """Whether the whole window of a reference has been heard and not been forgotten."""
+        whole = self._baseline is not None and reference_s + EMG_AHEAD_S <= self._end_s + PERIOD_S / _FINE
+        return whole and self._until(reference_s) >= BINS * _FINE
+
+    def _until(self, reference_s: float) -> int:
+        """Where in what is kept a reference's window ends."""
+        late = round((self._end_s - reference_s - EMG_AHEAD_S) / (PERIOD_S / _FINE))
+        return len(self._energy) - max(late, 0)
 
     @property
     def alive(self) -> NDArray[np.bool_]:
@@ -208,7 +224,7 @@ class Ears:
 
 
 _BACK_S = PERIOD_S * np.arange(FRAMES)
-_KEPT_FACES = 4 * FRAMES
+_KEPT_FACES = 8 * FRAMES
 
 
 def _checked_time(time_s: float) -> None:

@@ -4,6 +4,7 @@ A `Watcher` is shown faces and played EMG as they come in, and says at any momen
 displacement from the person's own rest, (468, 3) m, of aligned landmarks (`sim.alignment.align`).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,7 +28,7 @@ class Expectation:
     arrival_sd_s, target_sd_m: how far off these two may be, SD; the latter of one landmark, rms. probability: that a
     change of expression is under way or about to begin. expression: what the target looks like most. sources: what was
     used, of "camera" and "emg". problem: what is missing and since when, in words; empty if nothing is.
-    ahead_s (H,), course_m (H, 468, 3): the face at times from now on, where not only its end is expected.
+    course: the face (468, 3) m at so many seconds from now, where not only its end is expected.
     """
 
     time_s: float
@@ -40,13 +41,12 @@ class Expectation:
     expression: str = NEUTRAL
     sources: tuple[str, ...] = ()
     problem: str = ""
-    ahead_s: Array | None = None
-    course_m: Array | None = None
+    course: Callable[[float], Array] | None = None
 
     def at(self, ahead_s: float) -> Array:
         """The face expected `ahead_s` from now, (468, 3) m: on its course, or on the way to the target, then there."""
-        if self.ahead_s is not None and self.course_m is not None:
-            return between(self.ahead_s, self.course_m, ahead_s)
+        if self.course is not None:
+            return self.course(ahead_s)
         if ahead_s >= self.arrival_s:
             return self.target_m
         left = 1 - max(ahead_s, 0.0) / self.arrival_s
@@ -88,11 +88,13 @@ class Copying:
 
 
 def between(times_s: Array, faces_m: Array, time_s: float) -> Array:
-    """The face (468, 3) at a time, between faces (F, 468, 3) at ascending times (F,) s; the first or last outside."""
-    place = float(np.interp(time_s, times_s, np.arange(len(times_s))))
-    low = int(place)
-    high = min(low + 1, len(times_s) - 1)
-    return faces_m[low] + (place - low) * (faces_m[high] - faces_m[low])
+    """The face (…) at a time, between faces (F, …) at ascending times (F,) s; the first or last outside."""
+    high = int(times_s.searchsorted(time_s))
+    if high in (0, len(times_s)):
+        return faces_m[max(high - 1, 0)]
+    since_s = times_s[high - 1]
+    share = float((time_s - since_s) / (times_s[high] - since_s))
+    return faces_m[high - 1] + share * (faces_m[high] - faces_m[high - 1])
 
 
 def checked_face(face_m: Array) -> Array:

@@ -12,7 +12,7 @@ and that people repeat themselves. A face that is new in shape or kind is theref
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import NamedTuple
@@ -207,7 +207,8 @@ class MotionWatcher:
         age_s, said = now_s - seen_s, self._moving.outlook()
         course_m, ahead_s = said.course.reshape(-1, VERTEX_COUNT, 3), AHEAD_S - age_s
         arrives = said.probability > 0.5
-        shown_m = between(ahead_s, course_m, 0.0)
+        course = partial(between, ahead_s, course_m)
+        shown_m = course(0.0)
         target_m = said.target.reshape(VERTEX_COUNT, 3) if arrives else shown_m
         return Expectation(
             time_s=now_s,
@@ -219,8 +220,7 @@ class MotionWatcher:
             expression=self._moving.anticipator.named(target_m),
             sources=("camera",),
             problem=self._problem(now_s),
-            ahead_s=ahead_s,
-            course_m=course_m,
+            course=course,
         )
 
     def _problem(self, now_s: float) -> str:

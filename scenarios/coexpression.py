@@ -51,7 +51,7 @@ def run(
     count = PEOPLE if people is None else people
     if not 2 <= count <= 33:
         raise InputError(f"people: got {count}; allowed are 2 … 33")
-    kept = Kept(folder(out) / "kept", revision=4)
+    kept = Kept(folder(out) / "kept", revision=5)
     paper, folds = _paper(kept, out / "kept" / f"paper-{seed}-{paper_people}.npz", seed, paper_people)
     made = each(
         "people",

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 from ..learning.anticipation import Anticipator
+from ..learning.anticipation_habit import Population
 from ..learning.anticipation_lessons import Lesson, encounters, space_of
 from ..learning.anticipation_training import Recipe, train
 from ..sim.errors import InputError
@@ -52,14 +53,16 @@ def run(
         learning = bar.add_task("learning", total=steps)
         losses: list[float] = []
 
-        def tell(done: int, _: int, loss: float) -> None:
-            losses.append(loss)
-            bar.update(learning, completed=done)
+        def tell(done: int, total: int, loss: float) -> None:
+            if done <= steps:
+                losses.append(loss)
+            bar.update(learning, completed=done, total=total)
 
-        network = train(lessons, space, seed, Recipe(steps=steps), tell)
+        population = Population.fit(lessons) if channels else None
+        network = train(lessons, space, population, seed, Recipe(steps=steps), tell)
     wall_s = time.perf_counter() - started
     facts: dict[str, object] = {"people": count, "seconds": seconds, "steps": steps, "seed": seed, "loss": losses[-1]}
-    model = Anticipator(network=network, space=space, channels=channels, montage=montage or "")
+    model = Anticipator(network=network, space=space, channels=channels, montage=montage or "", population=population)
     path = model.save(out, facts)
     figures = {"loss_first": losses[0], "loss_last": losses[-1], "people": float(count), "wall_s": wall_s}
     console.table("anticipation", ["", ""], list(figures.items()))

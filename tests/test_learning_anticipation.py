@@ -54,15 +54,15 @@ def test_every_shipped_one_says_finite_things_in_its_own_words(name, met):
     assert last.problem == ""
     for one in said[25:]:
         assert one.shown_m.shape == one.target_m.shape == (468, 3)
-        assert one.course_m.shape == (len(one.ahead_s), 468, 3)
-        assert np.isfinite(one.course_m).all()
+        for ahead_s in (0.0, 0.1, 2.0):
+            assert one.at(ahead_s).shape == (468, 3)
+            assert np.isfinite(one.at(ahead_s)).all()
         assert np.isfinite(one.target_m).all()
         assert one.arrival_s >= 0
         assert one.arrival_sd_s >= 0
         assert one.target_sd_m >= 0
         assert 0 <= one.probability <= 1
         assert one.expression in CALLED
-        assert (np.diff(one.ahead_s) > 0).all()
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -176,9 +176,9 @@ def test_training_learns_and_repeats_itself():
     met = list(encounters(range(2), montage=None, seconds=SECONDS))
     space = space_of(met)
     lessons, losses = [Lesson.of(one, space) for one in met], []
-    recipe = Recipe(hidden=16, steps=500, batch=32)
-    first = train(lessons, space, 0, recipe, lambda done, total, loss: losses.append(loss))
-    again = train(lessons, space, 0, recipe)
+    recipe = Recipe(hidden=16, steps=500, batch=32, aim_hidden=8, aim_steps=250)
+    first = train(lessons, space, None, 0, recipe, lambda done, total, loss: losses.append(loss))
+    again = train(lessons, space, None, 0, recipe)
     assert losses[-1] < losses[0]
     for one, other in zip(first.weights, again.weights, strict=True):
         np.testing.assert_array_equal(one, other)

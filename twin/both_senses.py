@@ -15,7 +15,6 @@ Array = NDArray[np.floating]
 
 HEARD_SHARE = 0.3
 """With both senses, this share of the face is what the muscles say: they are sooner, the camera knows how large."""
-_AHEAD_S = np.arange(0.0, 0.61, 0.04)
 _OF_PICTURES = re.compile(r"no (pictures|face)( for [\d.]+ s)?")
 
 
@@ -45,10 +44,13 @@ class BothSenses:
             said = heard if hears else seen
             return replace(said, problem=problem)
         named = seen if seen.probability >= heard.probability else heard
-        course_m = np.array([(1 - HEARD_SHARE) * seen.at(s) + HEARD_SHARE * heard.at(s) for s in _AHEAD_S])
+
+        def course(ahead_s: float) -> Array:
+            return (1 - HEARD_SHARE) * seen.at(ahead_s) + HEARD_SHARE * heard.at(ahead_s)
+
         return Expectation(
             time_s=now_s,
-            shown_m=course_m[0],
+            shown_m=course(0.0),
             target_m=(1 - HEARD_SHARE) * seen.target_m + HEARD_SHARE * heard.target_m,
             arrival_s=named.arrival_s,
             arrival_sd_s=named.arrival_sd_s,
@@ -57,8 +59,7 @@ class BothSenses:
             expression=named.expression,
             sources=(*seen.sources, *heard.sources),
             problem=problem,
-            ahead_s=_AHEAD_S,
-            course_m=course_m,
+            course=course,
         )
 
 

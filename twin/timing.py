@@ -77,7 +77,7 @@ class Together:
 
     def wish(self, expected: Expectation) -> Wish:
         allowed = self._lids.watch(expected.time_s, expected.shown_m)
-        if expected.course_m is None and not self._under_way.follow(expected):
+        if expected.course is None and not self._under_way.follow(expected):
             return Wish(without_closure(expected.shown_m, allowed), gently=True)
         allowed = np.maximum(allowed, closure(expected.target_m))
         return Wish(without_closure(expected.at(self._lag.delay_s), allowed))
