@@ -24,7 +24,7 @@ from ..sim.errors import InputError, ModelFileError, VocabularyError
 from ..sim.person.encounter import EMG_HZ
 from .anticipation_habit import LATER_S, Habit, Population, effort
 from .anticipation_lessons import CALLED
-from .anticipation_network import AHEAD_FRAMES, Aim, Network, Outlook, Shape
+from .anticipation_network import AHEAD_FRAMES, Aim, Network, Outlook, Senses, Shape
 from .anticipation_senses import BINS, FRAMES, PERIOD_S, Ears, Eyes
 from .checkpoint import Checkpoint, load, save
 from .expectation import NEUTRAL, Expectation, between, checked_face
@@ -43,6 +43,8 @@ grows by a few percent at most."""
 _HEARD_SHARE = 0.45
 """With both senses, this share of the course is what the ears alone expect: they are sooner. Chosen on simulated people
 whom the shipped models have not met."""
+_BOTH, _EARS = Senses(sees=True, hears=True), Senses(sees=False, hears=True, remembers=False)
+"""Beside eyes, ears alone remember nothing: behind a mask a habit learns that muscles move little."""
 _LEARNT_EVERY_S = 0.5 * PERIOD_S
 """Habits are learnt from no more pictures than that."""
 _ROOT_2 = math.sqrt(2)
@@ -186,7 +188,7 @@ class Anticipating:
         loud, alive = self._ears.window(reference_s) if hears and self._ears is not None else self._no_sound
         habit = self._habit.says(effort(loud, alive)) if self._habit and hears and alive.all() else self._no_habit
         both = sees and hears
-        senses = ((True, True), (False, True)) if both else ((sees, hears),)
+        senses = (_BOTH, _EARS) if both else (Senses(sees, hears),)
         every = self.anticipator.network(faces, loud, alive.astype(np.float32), habit, senses)
         course = every.course[0]
         if both:

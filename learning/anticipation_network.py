@@ -20,6 +20,14 @@ AHEAD_FRAMES = (0, 2, 4, 6, 8, 10, 14)
 """The course of the face is predicted at these numbers of frames after the reference."""
 
 
+class Senses(NamedTuple):
+    """Whether it sees, hears, and remembers how her muscles move her face."""
+
+    sees: bool
+    hears: bool
+    remembers: bool = True
+
+
 class Outlook(NamedTuple):
     """What the network says, for one window or many.
 
@@ -73,11 +81,12 @@ def rows(faces, loud, alive, habit, mask, scale_mm) -> Any:
     return xp.concatenate(every, axis=-1) * mask
 
 
-def masks(sees, hears, shape: Shape) -> Any:
-    """What flags (…, 1) of senses let through of a row, (…, inputs); its last two tell the flags themselves."""
+def masks(sees, hears, remembers, shape: Shape) -> Any:
+    """What flags (…, 1) of senses and of the habit let through of a row, (…, inputs); its last two tell the senses."""
     xp = np if isinstance(sees, np.ndarray) else jnp
-    seen, heard = FRAMES * shape.components, (BINS + 1) * shape.channels + shape.habit
-    return xp.concatenate([xp.repeat(sees, seen, -1), xp.repeat(hears, heard, -1), sees, hears], axis=-1)
+    sizes = (FRAMES * shape.components, (BINS + 1) * shape.channels, shape.habit, 1, 1)
+    flags = (sees, hears, hears * remembers, sees, hears)
+    return xp.concatenate([xp.repeat(one, size, -1) for one, size in zip(flags, sizes, strict=True)], axis=-1)
 
 
 def outlook(values, faces, sees, shape: Shape) -> Outlook:
@@ -146,27 +155,27 @@ class Network:
     biases: tuple[Array, ...]
     aim: Aim
 
-    def __call__(
-        self, faces: Array, loud: Array, alive: Array, habit: Array, senses: tuple[tuple[bool, bool], ...]
-    ) -> Outlook:
-        """One window: faces (FRAMES, K) mm, loudness (BINS, C), alive (C,), habit (K + 2 or 0,), for n pairs of senses.
+    def __call__(self, faces: Array, loud: Array, alive: Array, habit: Array, senses: tuple[Senses, ...]) -> Outlook:
+        """One window: faces (FRAMES, K) mm, loudness (BINS, C), alive (C,), habit (K + 2 or 0,), for n sets of senses.
 
-        senses: whether it sees and whether it hears; what it does not is ignored. Every part of the outlook is (n, …).
+        What a set lacks is ignored. Every part of the outlook is (n, …).
         """
         sees, mask = _let_through(senses, self.shape)
         row = rows(faces, loud, alive, habit, mask, self.scale_mm)
         said = outlook(layers(row, self.weights, self.biases), faces, sees, self.shape)
         for one, given in enumerate(senses):
-            if given == (True, self.shape.channels > 0):
+            if given.sees and given.hears == (self.shape.channels > 0):
                 said.target[one] = self.aim(row[one]) + newest(faces)
         return said
 
 
 @cache
-def _let_through(senses: tuple[tuple[bool, bool], ...], shape: Shape) -> tuple[Array, Array]:
+def _let_through(senses: tuple[Senses, ...], shape: Shape) -> tuple[Array, Array]:
     """Whether it sees (n, 1), and masks (n, inputs)."""
-    sees, hears = np.array(senses, np.float32).T[..., None]
-    return sees, masks(sees, hears, shape)
+    sees, hears, remembers = np.array(senses, np.float32).T[..., None]
+    return sees, masks(sees, hears, remembers, shape)
 
 
-__all__ = ["AHEAD_FRAMES", "Aim", "Network", "Outlook", "Shape", "aimed", "layers", "masks", "outlook", "rows"]
+__all__ = [
+    "AHEAD_FRAMES", "Aim", "Network", "Outlook", "Senses", "Shape", "aimed", "layers", "masks", "outlook", "rows",
+]  # fmt: skip

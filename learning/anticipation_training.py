@@ -206,7 +206,7 @@ def _aim_loss(parameters: Any, window: dict, scale_mm: jax.Array, shape: Shape) 
 
 
 def _rows(window: dict, scale_mm: jax.Array, shape: Shape) -> jax.Array:
-    mask = masks(window["sees"], window["hears"], shape)
+    mask = masks(window["sees"], window["hears"], 1.0, shape)
     return rows(window["faces"], window["loud"], window["alive"], window["habit"], mask, scale_mm)
 
 
